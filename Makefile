@@ -1,0 +1,66 @@
+# Every target sets up what it needs in .venv; only Python 3.11 or newer and make have to be there.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
+# The first that runs, is new enough, and can make a virtual environment.
+PYTHON = $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell \
+	$(p) -c 'import sys, ensurepip, venv; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
+
+.PHONY: demo test check cover bench lock clean servers
+
+demo: $(VENV)/.run
+	@$(BIN)/sidecar demo
+
+test: check servers
+	@$(BIN)/pytest
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+cover: servers
+	@$(BIN)/pytest --cov --cov-report=term
+
+bench: $(VENV)/.bench
+	@$(BIN)/python -m bench
+
+# Rewrites requirements/ and the npm lock file: the newest versions allowed, with the hashes for every platform.
+lock: $(VENV)/.dev
+	@$(PIP) install uv
+	@$(COMPILE) pyproject.toml --output-file requirements/run.txt
+	@$(COMPILE) --group build --output-file requirements/build.txt
+	@$(COMPILE) --group bench --output-file requirements/bench.txt
+	@$(COMPILE) pyproject.toml --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
+	@$(BIN)/python -m tests.servers.install --lock
+
+clean:
+	@rm -rf $(VENV) tests/servers/oidc/node_modules dist htmlcov .coverage .coverage.* .hypothesis \
+		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+# The servers that nobody here wrote: nginx and Prometheus from Debian, an OpenID provider from npm.
+servers: $(VENV)/.dev
+	@$(BIN)/python -m tests.servers.install
+
+$(VENV)/.run: pyproject.toml requirements/build.txt requirements/run.txt
+	@test -n "$(PYTHON)" || { echo "needs Python 3.11 or newer with its venv module" >&2; exit 1; }
+	@echo "setting up $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements/build.txt
+	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	@echo "adding what the checks and tests need"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.run requirements/bench.txt
+	@echo "adding what the benchmark needs"
+	@$(PIP) install --require-hashes -r requirements/bench.txt
+	@touch $@
