@@ -1,0 +1,397 @@
+"""The app's side: one connection, its requests one after the other, and the way back.
+
+A connection has one task, which runs the request path for each request in
+turn. Bytes come in by callback: a complete head wakes the task, body bytes go
+straight to where they are sent on. Pipelined requests wait as bytes, unread,
+until the one before has been answered.
+
+When the app leaves, or breaks the framing of its body, the task is cancelled
+wherever it waits (`interrupt`); `fault` says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sidecar.dataplane.flow import HELD_BYTES, Body, Endpoint
+from sidecar.dataplane.http1 import (
+    END_OF_HEAD,
+    BadFraming,
+    ChunkedDecoder,
+    RequestReader,
+    SizedDecoder,
+    UntilClose,
+    body_decoder,
+)
+from sidecar.errors import BadRequest, ClientGone, Overloaded, SidecarError
+from sidecar.messages import RequestHead
+
+# An app that shuts down its sending side may still be reading (`nc -N`), or be gone: TCP cannot tell. It gets this long.
+HALF_CLOSE_GRACE_S = 0.75
+# After an answer that ends the connection, what still arrives is read and thrown away for this long,
+# so that a reset does not destroy the answer on its way (RFC 9112 9.6).
+LINGER_S = 1.0
+# How many connections beyond the limit may be told so at a time; the rest is cut.
+MOST_TURNED_AWAY = 64
+EMPTY_CHECK_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one app connection may cost."""
+
+    head_bytes: int = 64 * 1024
+    fields: int = 100
+    head_timeout_s: float = 10.0
+    idle_timeout_s: float = 75.0
+    body_idle_timeout_s: float = 60.0
+
+
+class ClientConnection(Endpoint):
+    """One connection of an app; made by its `Listener`.
+
+    Args:
+        listener: what it belongs to.
+        loop: its clock is the one that deadlines are in.
+        authorities: the Host values that name the socket it came in on.
+    """
+
+    def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, authorities: frozenset[bytes]) -> None:
+        super().__init__()
+        # Per connection
+        self.authorities = authorities
+        self._listener = listener
+        self._limits = listener.limits
+        self._loop = loop
+        self._reader = listener.reader
+        self._task: asyncio.Task[None] | None = None
+        self._ended = False
+        self._finishing = False
+        self.deadline = math.inf
+        # Per request
+        self._buffer: bytes | bytearray = b""
+        self._head_end = -1
+        self._waiter: asyncio.Future[None] | None = None
+        self._body: Body | None = None
+        self._decoder: SizedDecoder | ChunkedDecoder | UntilClose | None = None
+        self.fault: SidecarError | None = None
+
+    # For the request path
+
+    async def next_request(self) -> tuple[RequestHead, Body | None] | None:
+        """Wait for the next request's head; its body, if any, is arriving.
+
+        Returns:
+            None where there will be no more: the app has left, is idle for too long, or we drain.
+
+        Raises:
+            BadRequest: what came is not one clear request.
+        """
+        self._body = None
+        if self._finishing or self.transport.is_closing():
+            return None
+        self._expect_head()
+        while not self._find_head():
+            if self._ended or self._listener.draining:
+                return None
+            self.resume_reading()
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+            if self.transport.is_closing():
+                return None
+            if self.fault is not None:
+                raise self.fault
+        if self._head_end < 0:
+            raise BadRequest("the request's head is too large", reason="head_too_large", status=431)
+        end = self._head_end + 4
+        raw, self._buffer = bytes(self._buffer[:end]), bytes(self._buffer[end:])
+        self._head_end = -1
+        self.deadline = math.inf
+        head = self._reader.read(raw)
+        if head.chunked or head.length:
+            self._body = body = Body(self, None if head.chunked else head.length)
+            self._decoder = body_decoder(head.length, head.chunked)
+            self.deadline = self._loop.time() + self._limits.body_idle_timeout_s
+            if self._buffer:
+                rest, self._buffer = bytes(self._buffer), b""
+                self._feed(rest)
+                if self.fault is not None:
+                    raise self.fault
+            return head, body
+        return head, None
+
+    def tunnel(self) -> Body:
+        """Take whatever comes from now on as one stream, until the app ends it (RFC 9110 7.8)."""
+        self._body = body = Body(self, None)
+        self._decoder = UntilClose()
+        self.deadline = math.inf
+        if self._buffer:
+            rest, self._buffer = bytes(self._buffer), b""
+            self._feed(rest)
+        return body
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether there may be a next request on this connection, as far as our side goes."""
+        return not self._listener.draining and not self._ended
+
+    async def drained(self) -> None:
+        """Wait until the app has taken enough of its answer for the next one to be worth making."""
+        while not self.writable and not self.transport.is_closing():
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+
+    def finish(self) -> None:
+        """End the connection after what was written; read and drop what still comes, for a moment."""
+        self._finishing = True
+        self._buffer = b""
+        if self._body is not None:
+            self._body.detach()
+        if self._ended or self.transport.is_closing() or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self.resume_reading()
+        self.deadline = self._loop.time() + LINGER_S
+
+    def close(self) -> None:
+        """End the connection after what was written; nothing more is expected from the app."""
+        self._finishing = True
+        self.transport.close()
+
+    def abort(self) -> None:
+        """Cut the connection, so that the app sees that its answer is not whole."""
+        self._finishing = True
+        self.transport.abort()
+
+    # asyncio's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the connection's task (asyncio calls this)."""
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        self.deadline = self._loop.time() + self._limits.head_timeout_s
+        self._task = self._listener.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes of a body, or of a head (asyncio calls this)."""
+        if self._decoder is not None:
+            self._feed(data)
+            return
+        if self._finishing:
+            return
+        buffer = self._buffer
+        if not buffer:
+            self._buffer = data
+            if self._waiter is not None:
+                self._expect_head()
+        elif isinstance(buffer, bytearray):
+            buffer += data
+        else:
+            self._buffer = bytearray(buffer + data)  # grows in place from here: a head of single bytes is not copied each time
+        if self._waiter is None:
+            if len(self._buffer) >= HELD_BYTES:
+                self.pause_reading()  # pipelined requests wait their turn in the kernel
+        elif self._find_head():
+            self._wake()
+
+    def _expect_head(self) -> None:
+        """Set the deadline: for the first byte of a head, or from there for its last one, however slowly it comes."""
+        wait_s = self._limits.head_timeout_s if self._buffer else self._limits.idle_timeout_s
+        self.deadline = self._loop.time() + wait_s
+
+    def _find_head(self) -> bool:
+        """Whether a whole head is there, or one that is too large; empty lines before it are dropped (RFC 9112 2.2)."""
+        buffer = self._buffer
+        if not buffer:
+            return False
+        while buffer[:2] == b"\r\n":
+            self._buffer = buffer = buffer[2:]
+        self._head_end = buffer.find(END_OF_HEAD, 0, self._limits.head_bytes)
+        return self._head_end >= 0 or len(buffer) >= self._limits.head_bytes
+
+    def _feed(self, data: bytes) -> None:
+        """Pass on a piece of the body."""
+        body, decoder = self._body, self._decoder
+        assert body is not None and decoder is not None  # noqa: S101  # set together in next_request()
+        try:
+            piece, rest = decoder.feed(data)
+        except BadFraming as error:
+            self._decoder = None
+            fault = BadRequest(f"the body's framing is broken: {error}", reason="framing")
+            body.fail(fault)
+            self.interrupt(fault)
+            return
+        if piece:
+            body.feed(piece)
+        if decoder.done:
+            self._decoder = None
+            self._buffer = rest
+            self.deadline = math.inf
+            body.end(decoder.trailers)
+        elif self.reading:
+            self.deadline = self._loop.time() + self._limits.body_idle_timeout_s
+
+    def eof_received(self) -> bool:
+        """The app will send no more (asyncio calls this)."""
+        self._ended = True
+        if self._finishing:
+            return False
+        if self._decoder is not None:
+            self._end_of_body()
+            return True
+        if self._waiter is not None and self.writable:
+            self._wake()
+            return True
+        self._loop.call_later(HALF_CLOSE_GRACE_S, self.interrupt, ClientGone("the app has left"))
+        return True
+
+    def _end_of_body(self) -> None:
+        """The app's sending side ended inside a body: a tunnel's end, or a request that will never be whole."""
+        body = self._body
+        if isinstance(self._decoder, UntilClose) and body is not None:
+            self._decoder = None
+            body.end([])
+            return
+        self.interrupt(ClientGone("the app has left within its request"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone (asyncio calls this)."""
+        self._listener.closed(self)
+        self._decoder = None
+        self.interrupt(ClientGone("the app has left"))
+
+    def interrupt(self, fault: SidecarError) -> None:
+        """Stop what the connection's task does, wherever it waits.
+
+        Args:
+            fault: why; the task finds it in `fault`.
+        """
+        if self.fault is None:
+            self.fault = fault
+        if self._body is not None:
+            self._body.fail(fault)
+        if self._waiter is not None:
+            self._wake()
+        elif self._task is not None and asyncio.current_task(self._loop) is not self._task:
+            self._task.cancel()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def resume_writing(self) -> None:
+        """The socket has drained (asyncio calls this)."""
+        super().resume_writing()
+        self._wake()
+
+    # Deadlines
+
+    def pause_reading(self) -> None:
+        """Stop reading: the upstream is slow, which is not the app's fault."""
+        super().pause_reading()
+        if self._decoder is not None:
+            self.deadline = math.inf
+
+    def resume_reading(self) -> None:
+        """Read again, and expect the body to go on."""
+        if not self.reading:
+            super().resume_reading()
+            if self._decoder is not None and not self._finishing:
+                self.deadline = self._loop.time() + self._limits.body_idle_timeout_s
+
+    def drain(self) -> None:
+        """End the connection if it waits for a request; otherwise its last answer will say so."""
+        if self._waiter is not None and not self._buffer and self._decoder is None:
+            self._wake()
+
+    def check(self, now: float) -> None:
+        """End the connection where its deadline has passed (called by the sweep)."""
+        if now < self.deadline:
+            return
+        self.deadline = math.inf
+        if self._finishing or not self._buffer and self._decoder is None:
+            self.transport.abort() if self._finishing else self.transport.close()
+        else:
+            self.interrupt(BadRequest("the request took too long to arrive", reason="too_slow", status=408))
+
+
+class Listener:
+    """All connections of apps, from whichever socket.
+
+    Args:
+        serve: runs the request path on a connection until it ends.
+        spawn: starts a connection's task.
+        limits: for each connection.
+        most_connections: at a time; those beyond are told so and closed.
+        turned_away: the bytes to tell them.
+    """
+
+    def __init__(
+        self,
+        serve: Callable[[ClientConnection], Coroutine[Any, Any, None]],
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        *,
+        limits: Limits,
+        most_connections: int,
+        turned_away: Callable[[Overloaded], bytes],
+    ) -> None:
+        self._serve = serve
+        self._spawn = spawn
+        self._turned_away = turned_away
+        self._most_connections = most_connections
+        self.limits = limits
+        self.reader = RequestReader(limits.fields)
+        self.draining = False
+        self.connections: set[ClientConnection] = set()
+        self._loop = asyncio.get_running_loop()
+
+    def protocol(self, authorities: frozenset[bytes]) -> Callable[[], ClientConnection]:
+        """Return what makes the protocol of each connection accepted on the socket that `authorities` name."""
+        return lambda: ClientConnection(self, self._loop, authorities)
+
+    def opened(self, connection: ClientConnection) -> asyncio.Task[None] | None:
+        """Count a connection and start its task; turn it away where there are too many."""
+        surplus = len(self.connections) - self._most_connections
+        if surplus >= MOST_TURNED_AWAY:
+            connection.abort()
+            return None
+        self.connections.add(connection)
+        if surplus >= 0:
+            error = Overloaded("too many connections", reason="connections", retry_after_s=1)
+            connection.transport.write(self._turned_away(error))
+            connection.finish()
+            return None
+        return self._spawn(self._serve(connection))
+
+    def closed(self, connection: ClientConnection) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+
+    def sweep(self, now: float) -> None:
+        """End what is past its deadline."""
+        for connection in tuple(self.connections):
+            connection.check(now)
+
+    async def emptied(self, most_s: float) -> None:
+        """Wait until every connection has ended; cut those that have not after `most_s` seconds."""
+        end = self._loop.time() + most_s
+        while self.connections and self._loop.time() < end:
+            await asyncio.sleep(EMPTY_CHECK_S)
+        for connection in tuple(self.connections):
+            connection.abort()
+
+    def drain(self) -> None:
+        """Take no further request; end the connections that wait for one."""
+        self.draining = True
+        for connection in tuple(self.connections):
+            connection.drain()

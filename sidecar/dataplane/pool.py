@@ -1,0 +1,210 @@
+"""The connections to one origin: those that wait for work, and the making of new ones.
+
+The one that was used last is used first, so that a quiet pool shrinks by
+itself. Names are resolved for each new connection and never remembered here,
+and addresses are tried as RFC 8305 has it (a dead IPv6 costs a quarter of a
+second, not a time-out).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import ssl
+from collections import deque
+
+from aiohappyeyeballs import start_connection
+
+from sidecar.dataplane.limits import PoolLimits, Timeouts
+from sidecar.dataplane.upstream import UpstreamConnection
+from sidecar.errors import Overloaded, UpstreamError, UpstreamTimeout, UpstreamUnreachable
+
+HAPPY_EYEBALLS_DELAY_S = 0.25  # RFC 8305 section 5
+
+
+class Pool:
+    """Connections to one host and port.
+
+    Args:
+        host, port: where to connect.
+        tls: how to verify it; None for plain TCP.
+        server_name: the name it must prove, where that is not `host`.
+        limits: the most connections at a time, and how long an idle one is kept.
+        timeouts: for each phase.
+        most_waiting: how many requests may wait for a free connection.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None,
+        server_name: str | None,
+        limits: PoolLimits,
+        timeouts: Timeouts,
+        most_waiting: int,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self._server_name = server_name or host
+        self._limits = limits
+        self.timeouts = timeouts
+        self._most_waiting = most_waiting
+        self._idle: list[UpstreamConnection] = []
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._connecting = 0
+        self._retired = False
+        self.connections: set[UpstreamConnection] = set()
+
+    @property
+    def idle_count(self) -> int:
+        """How many connections wait for work."""
+        return len(self._idle)
+
+    @property
+    def busy_count(self) -> int:
+        """How many connections carry a request."""
+        return len(self.connections) - len(self._idle)
+
+    def take_idle(self, *, certain: bool) -> UpstreamConnection | None:
+        """Return a connection that waits for work, if there is one.
+
+        Args:
+            certain: look at the socket too, for a request that may not be sent twice.
+                An end that the upstream has sent and the loop not yet read costs such
+                a request its life; the look costs a system call.
+        """
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.idle and not (certain and _has_news(connection)):
+                connection.reused = True
+                return connection
+            connection.abort()
+        return None
+
+    async def connect(self) -> UpstreamConnection:
+        """Make a new connection, waiting for a place where the pool is full.
+
+        Raises:
+            UpstreamUnreachable, UpstreamTimeout: it could not be made.
+            Overloaded: the pool is full, and so is the queue for it.
+        """
+        while len(self.connections) + self._connecting >= self._limits.most:
+            connection = await self._wait_for_place()
+            if connection is not None:
+                return connection
+        self._connecting += 1
+        try:
+            connection = await self._connect()
+        finally:
+            self._connecting -= 1
+            self._call_next()
+        self.connections.add(connection)
+        return connection
+
+    async def _wait_for_place(self) -> UpstreamConnection | None:
+        if len(self._waiting) >= self._most_waiting:
+            raise Overloaded("too many requests wait for this upstream", reason="upstream_pool_full", retry_after_s=1)
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            async with asyncio.timeout(self.timeouts.connect_s):
+                await place
+        except TimeoutError:
+            raise Overloaded(
+                "no connection to this upstream became free in time", reason="upstream_pool_full", retry_after_s=1
+            ) from None
+        finally:
+            if place in self._waiting:
+                self._waiting.remove(place)
+            elif place.cancelled():
+                self._call_next()  # called, but its request has left: the place is somebody else's
+        return self.take_idle(certain=False)
+
+    def _call_next(self) -> None:
+        """A place is free: wake the request that has waited longest."""
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+
+    async def _connect(self) -> UpstreamConnection:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self.timeouts.connect_s):
+                addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+                sock = await start_connection(addresses, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_S)
+                _, connection = await loop.create_connection(
+                    lambda: UpstreamConnection(self, loop),
+                    sock=sock,
+                    ssl=self._tls,
+                    server_hostname=self._server_name if self._tls is not None else None,
+                )
+        except TimeoutError:
+            raise UpstreamTimeout(
+                f"no connection within {self.timeouts.connect_s:g} s", phase="connect", code="connection_timeout"
+            ) from None
+        except OSError as error:
+            raise _unreachable(error) from None
+        return connection
+
+    def give_back(self, connection: UpstreamConnection) -> None:
+        """Take a connection whose request is done."""
+        if self._retired:
+            connection.abort()
+            return
+        connection.deadline = asyncio.get_running_loop().time() + self._limits.idle_s
+        self._idle.append(connection)
+        if self._waiting:
+            self._call_next()
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._call_next()
+
+    def sweep(self, now: float) -> None:
+        """End what is past its deadline."""
+        for connection in tuple(self.connections):
+            connection.check(now)
+
+    def retire(self) -> None:
+        """Take no further request: what is idle ends now, the rest when its request is done."""
+        self._retired = True
+        for connection in tuple(self._idle):
+            connection.abort()
+
+    def close(self) -> None:
+        """End all connections."""
+        for connection in tuple(self.connections):
+            connection.abort()
+
+
+def _has_news(connection: UpstreamConnection) -> bool:
+    """Whether the socket of an idle connection is readable: an end, or bytes that nobody asked for."""
+    sock = connection.transport.get_extra_info("socket")
+    if sock is None:
+        return False
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+    return bool(poll.poll(0))
+
+
+def _unreachable(error: OSError) -> UpstreamError:
+    """Say why no connection could be made, in RFC 9209's words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = error.verify_message or "verification failed"
+        return UpstreamUnreachable(f"the upstream's certificate is not trusted: {reason}", phase="tls", code="tls_certificate_error")
+    if isinstance(error, ssl.SSLError):
+        return UpstreamUnreachable("TLS with the upstream failed", phase="tls", code="tls_protocol_error")
+    if isinstance(error, socket.gaierror):
+        return UpstreamUnreachable("the upstream's name could not be resolved", phase="connect", code="dns_error")
+    if isinstance(error, ConnectionRefusedError):
+        return UpstreamUnreachable("the upstream refuses connections", phase="connect", code="connection_refused")
+    return UpstreamUnreachable("the upstream cannot be reached", phase="connect", code="destination_ip_unroutable")

@@ -1,0 +1,301 @@
+"""One connection to an upstream, and the origin it belongs to.
+
+A connection carries one request at a time: `send`, then `response`, then the
+body flows by itself. When the response has ended and its request was sent
+whole, the connection goes back to its pool; in every other case it is closed.
+Bytes that arrive while nothing was asked for condemn it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from sidecar.dataplane.flow import Body, Endpoint, Sink
+from sidecar.dataplane.http1 import (
+    END_OF_HEAD,
+    BadFraming,
+    ChunkedDecoder,
+    ResponseReader,
+    SizedDecoder,
+    UntilClose,
+    body_decoder,
+)
+from sidecar.errors import Phase, UpstreamError, UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
+from sidecar.messages import ResponseHead
+
+if TYPE_CHECKING:
+    from sidecar.dataplane.pool import Pool
+
+RESPONSE_HEAD_BYTES = 64 * 1024
+# More than any real server sends before its answer; a stream of them would otherwise never end.
+MOST_INTERIM_RESPONSES = 32
+
+_READER = ResponseReader()
+
+
+class Unanswered(UpstreamUnreachable):
+    """The connection ended before a byte of the answer came: what a pooled connection that the upstream has just closed does."""
+
+
+class UpstreamConnection(Endpoint):
+    """One connection; made by its pool.
+
+    Args:
+        pool: where it goes back to; holds the time-outs.
+        loop: its clock is the one that deadlines are in.
+    """
+
+    def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        # Per connection
+        self._pool = pool
+        self._loop = loop
+        self.reused = False
+        self.deadline = math.inf
+        # Per request
+        self._method = b""
+        self._request_body: Body | None = None
+        self._on_interim: Callable[[ResponseHead], None] | None = None
+        self._waiter: asyncio.Future[ResponseHead] | None = None
+        self._busy = False
+        self.owner: object = None
+        self._head: ResponseHead | None = None
+        self._interim = 0
+        self._buffer = b""
+        self._body: Body | None = None
+        self._decoder: SizedDecoder | ChunkedDecoder | UntilClose | None = None
+        self.answered_at = 0.0
+
+    # For the request path
+
+    def send(
+        self,
+        owner: object,
+        head: bytes,
+        method: bytes,
+        body: Body | None = None,
+        *,
+        chunked: bool = False,
+        replay: bool = False,
+        on_interim: Callable[[ResponseHead], None] | None = None,
+    ) -> None:
+        """Send a request; its body goes on flowing as it arrives.
+
+        Args:
+            owner: whose request it is; `owner` names it until the response has ended.
+            head: the bytes of start line and fields, empty line included.
+            body: what follows, or None.
+            chunked: how the body is framed.
+            replay: send what was kept of the body instead of what is held.
+            on_interim: told of each 1xx response but 101.
+        """
+        self._busy = True
+        self.owner = owner
+        self._head = None
+        self._method = method
+        self._on_interim = on_interim
+        self._interim = 0
+        self._request_body = body
+        self._body = None
+        self.deadline = self._loop.time() + self._pool.timeouts.head_s
+        self.transport.write(head)
+        if body is not None:
+            sink = Sink(self, chunked)
+            if replay:
+                body.replay(sink)
+            else:
+                body.attach(sink)
+
+    async def response(self) -> tuple[ResponseHead, Body | None]:
+        """Wait for the answer's head; its body, if any, is arriving or has arrived.
+
+        Raises:
+            Unanswered: the connection ended before any byte of an answer.
+            UpstreamError: it is too slow, or what came is not HTTP.
+        """
+        if self._head is None:
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        assert self._head is not None  # noqa: S101  # set before the waiter's result is
+        return self._head, self._body
+
+    def tunnel(self, source: Body) -> Body:
+        """After a 101: what the app sends from now on goes through as it is, and what comes back as well."""
+        source.attach(Sink(self, chunked=False))
+        assert self._body is not None  # noqa: S101  # made with the 101's head
+        return self._body
+
+    def abort(self) -> None:
+        """End the connection at once; the upstream sees that the request is not whole."""
+        if self._request_body is not None:
+            self._request_body.detach()
+            self._request_body = None
+        self.inflow = None
+        self.transport.abort()
+
+    @property
+    def idle(self) -> bool:
+        """Whether it may be given to the next request."""
+        return not self._busy and not self.transport.is_closing()
+
+    # asyncio's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport (asyncio calls this)."""
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes of the answer (asyncio calls this)."""
+        if self._decoder is not None:
+            self._feed(data)
+            return
+        if not self._busy or self._head is not None:
+            self.transport.abort()  # nobody asked: whatever comes next would be taken for the answer to the next request
+            return
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        while data:
+            end = data.find(END_OF_HEAD)
+            if end < 0:
+                self._buffer = data
+                if len(data) > RESPONSE_HEAD_BYTES:
+                    self._fail(UpstreamProtocol("the upstream's head is too large", phase="head"))
+                return
+            try:
+                head = _READER.read(data[: end + 4], self._method)
+            except UpstreamError as error:
+                self._fail(error)
+                return
+            data = data[end + 4 :]
+            if head.status >= 200 or head.status == 101:
+                self._answer(head, data)
+                return
+            self._interim_response(head)
+
+    def _interim_response(self, head: ResponseHead) -> None:
+        self._interim += 1
+        if self._interim > MOST_INTERIM_RESPONSES:
+            self._fail(UpstreamProtocol("the upstream sends nothing but interim answers", phase="head"))
+        elif self._on_interim is not None:
+            self._on_interim(head)
+
+    def _answer(self, head: ResponseHead, rest: bytes) -> None:
+        """The final head is there: hand it over, and take in what came with it."""
+        self.answered_at = time.perf_counter()
+        self._head = head
+        if head.length == 0 and not head.chunked and head.status != 101:
+            self._complete(rest)
+        else:
+            self._body = Body(self, None if head.status == 101 else head.length)
+            self._decoder = UntilClose() if head.status == 101 else body_decoder(head.length, head.chunked)
+            self.deadline = self._loop.time() + self._pool.timeouts.idle_s
+            if rest:
+                self._feed(rest)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(head)
+
+    def _feed(self, data: bytes) -> None:
+        """Pass on a piece of the body."""
+        body, decoder = self._body, self._decoder
+        assert body is not None and decoder is not None  # noqa: S101  # set together in _answer()
+        try:
+            piece, rest = decoder.feed(data)
+        except BadFraming as error:
+            self._fail(UpstreamProtocol(f"the upstream's body is broken: {error}", phase="body"))
+            return
+        if piece:
+            body.feed(piece)
+        if decoder.done:
+            self._decoder = None
+            body.end(decoder.trailers)
+            self._complete(rest)
+        elif self.reading:
+            self.deadline = self._loop.time() + self._pool.timeouts.idle_s
+
+    def _complete(self, rest: bytes) -> None:
+        """The response has ended: back to the pool, or the end of this connection."""
+        assert self._head is not None  # noqa: S101  # a response has ended, so it had a head
+        sent = self._request_body is None or self._request_body.complete
+        if rest or not sent or not self._head.keep_alive:
+            self.abort()
+            return
+        self._busy = False
+        self.owner = None
+        self._request_body = None
+        self._on_interim = None
+        self.resume_reading()
+        self._pool.give_back(self)
+
+    def _fail(self, error: UpstreamError) -> None:
+        """Nothing good will come of this connection."""
+        if self._decoder is not None and self._body is not None:
+            self._decoder = None
+            self._body.fail(error)
+        elif self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
+        self.abort()
+
+    def eof_received(self) -> bool:
+        """The upstream will send no more (asyncio calls this): the end of a body that the connection's end closes."""
+        if isinstance(self._decoder, UntilClose) and self._body is not None:
+            self._decoder = None
+            self._body.end([])
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone (asyncio calls this)."""
+        self._pool.forget(self)
+        if self._request_body is not None:
+            self._request_body.detach()
+        if self._decoder is not None and self._body is not None:
+            self._decoder = None
+            self._body.fail(UpstreamProtocol("the upstream ended the connection within its answer", phase="body"))
+        elif self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(self._lost_before_answer())
+
+    def _lost_before_answer(self) -> UpstreamError:
+        if self._buffer or self._interim:
+            return UpstreamProtocol("the upstream ended the connection within its answer's head", phase="head")
+        return Unanswered("the upstream ended the connection without an answer", phase="head", code="connection_terminated")
+
+    # Deadlines
+
+    def pause_reading(self) -> None:
+        """Stop reading: the app is slow, which is not the upstream's fault."""
+        super().pause_reading()
+        self.deadline = math.inf
+
+    def resume_reading(self) -> None:
+        """Read again, and expect something within the idle time-out."""
+        if not self.reading:
+            super().resume_reading()
+            self.deadline = self._loop.time() + self._pool.timeouts.idle_s
+
+    def resume_writing(self) -> None:
+        """The socket has drained (asyncio calls this): the upstream is alive."""
+        super().resume_writing()
+        self.progressed()
+
+    def progressed(self) -> None:
+        """A piece of the request was sent: the answer may take its time from here."""
+        if self._busy and self._head is None:
+            self.deadline = self._loop.time() + self._pool.timeouts.head_s
+
+    def check(self, now: float) -> None:
+        """End the connection where its deadline has passed (called by the sweep)."""
+        if now < self.deadline:
+            return
+        self.deadline = math.inf
+        if not self._busy:
+            self.transport.close()
+            return
+        phase: Phase = "head" if self._head is None else "body"
+        self._fail(UpstreamTimeout(f"the upstream sent nothing for too long ({phase})", phase=phase))

@@ -1,0 +1,45 @@
+"""Our own answers: problem details (RFC 9457) with Proxy-Status (RFC 9209), so that ours are told from the upstream's."""
+
+from __future__ import annotations
+
+import json
+import math
+from http import HTTPStatus
+
+from sidecar.errors import Answerable
+
+
+def problem(error: Answerable, *, close: bool, without_body: bool = False) -> bytes:
+    """Return the bytes of the whole answer to a request that could not be forwarded.
+
+    Args:
+        error: what happened; its texts are ours and hold nothing of the request.
+        close: whether the connection ends after it.
+        without_body: the request was a HEAD.
+    """
+    content = {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "reason": error.reason,
+        # The names under which many SDKs look for an error's text.
+        "message": error.detail,
+        "code": error.code,
+    }
+    body = json.dumps(content).encode() + b"\n"
+    lines = [
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
+        "Content-Type: application/problem+json",
+        f"Content-Length: {len(body)}",
+        f"Proxy-Status: sidecar; error={error.code}",
+        "Cache-Control: no-store",
+    ]
+    if error.status == 405:
+        lines.append("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+    if error.retry_after_s is not None:
+        lines.append(f"Retry-After: {max(1, math.ceil(error.retry_after_s))}")
+    if close:
+        lines.append("Connection: close")
+    head = "\r\n".join(lines).encode() + b"\r\n\r\n"
+    return head if without_body else head + body

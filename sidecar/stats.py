@@ -1,0 +1,127 @@
+"""What is counted on the request path: plain integers, so that counting costs next to nothing.
+
+`metrics.py` turns them into Prometheus' words when it is asked. (A counter of
+its client library costs 1 us an increment, a histogram 3; a request has five
+of them.)
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from sidecar.credentials.status import TRIGGERS, ExchangeRecord
+from sidecar.errors import EXCHANGE_OUTCOMES
+
+# OpenTelemetry's buckets for HTTP durations, in seconds.
+DURATION_BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+# Our own part of a request is some ten microseconds.
+OVERHEAD_BOUNDS_S = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1, 1.0)
+
+METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
+OTHER_METHOD = b"_OTHER"
+CODE_CLASSES = ("2xx", "3xx", "4xx", "5xx", "aborted")
+REJECTION_KINDS = ("expired", "revoked", "forbidden")
+REPLAY_OUTCOMES = ("ok", "rejected", "failed")
+FAILURE_PHASES = ("connect", "tls", "send", "head", "body")
+
+
+class Histogram:
+    """Counts by bucket.
+
+    Args:
+        bounds: the buckets' upper bounds, ascending; one without bound is added.
+    """
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
+class RouteStats:
+    """What is counted for one route."""
+
+    __slots__ = (
+        "duration",
+        "failures",
+        "in_flight",
+        "overhead",
+        "rejections",
+        "replays",
+        "requests",
+        "token_wait",
+        "ttfb",
+    )
+
+    def __init__(self) -> None:
+        # By method, then by code class.
+        self.requests = {method: [0] * len(CODE_CLASSES) for method in (*METHODS, OTHER_METHOD)}
+        self.duration = Histogram(DURATION_BOUNDS_S)
+        self.ttfb = Histogram(DURATION_BOUNDS_S)
+        self.overhead = Histogram(OVERHEAD_BOUNDS_S)
+        self.token_wait = Histogram(DURATION_BOUNDS_S)
+        self.in_flight = 0
+        self.rejections = dict.fromkeys(REJECTION_KINDS, 0)
+        self.replays = dict.fromkeys(REPLAY_OUTCOMES, 0)
+        self.failures = dict.fromkeys(FAILURE_PHASES, 0)
+
+    def answered(self, method: bytes, status: int) -> None:
+        """Count a request that is done.
+
+        Args:
+            status: of its answer, a 101 counting as success; 0 where it has none, or not a whole one.
+        """
+        code_class = (status // 100 or 6) - 2 if status != 101 else 0
+        (self.requests.get(method) or self.requests[OTHER_METHOD])[code_class] += 1
+
+
+class CredentialStats:
+    """What is counted for one credential."""
+
+    __slots__ = ("duration", "exchanges")
+
+    def __init__(self) -> None:
+        self.exchanges = {(outcome, trigger): 0 for outcome in EXCHANGE_OUTCOMES for trigger in TRIGGERS}
+        self.duration = Histogram(DURATION_BOUNDS_S)
+
+    def exchanged(self, record: ExchangeRecord) -> None:
+        """Count one exchange."""
+        self.exchanges[record.outcome, record.trigger] += 1
+        self.duration.observe(record.duration_s)
+
+
+class Refusals:
+    """How often requests were refused, by reason. Reasons are words of ours, never of a request."""
+
+    def __init__(self) -> None:
+        self.by_reason: dict[tuple[str, str], int] = {}
+
+    def count(self, reason: str, route: str) -> None:
+        """Count one refusal."""
+        key = (reason, route)
+        self.by_reason[key] = self.by_reason.get(key, 0) + 1
+
+
+class Stats:
+    """All that is counted. It outlives a reload: what keeps its name goes on counting."""
+
+    def __init__(self) -> None:
+        self.routes: dict[str, RouteStats] = {}
+        self.credentials: dict[str, CredentialStats] = {}
+        self.refusals = Refusals()
+
+    def route(self, name: str) -> RouteStats:
+        """Return what is counted for a route."""
+        return self.routes.setdefault(name, RouteStats())
+
+    def credential(self, name: str) -> CredentialStats:
+        """Return what is counted for a credential."""
+        return self.credentials.setdefault(name, CredentialStats())
