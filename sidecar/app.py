@@ -1,0 +1,402 @@
+"""The composition root: builds everything from a `Config`, starts it, reloads it, drains it.
+
+The only place that makes long-lived tasks, servers and sessions. A start goes
+in this order, because it is measured: the sockets are bound and listening
+before aiohttp and prometheus are loaded (0.3 s), so that an app that connects
+at once waits in the kernel's queue instead of being refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sidecar import __version__
+from sidecar.clock import Clock, SystemClock
+from sidecar.config.values import Address, Config
+from sidecar.credentials.status import CredentialStatus
+from sidecar.errors import ConfigError, KeyUnavailable, Mistake, StartError
+from sidecar.gate import authorities
+from sidecar.secret import Secret
+from sidecar.sockets import listen_tcp, listen_unix
+from sidecar.stats import Stats
+
+if TYPE_CHECKING:
+    from sidecar.admin.server import AdminServer
+    from sidecar.admin.view import Reload, RouteView
+    from sidecar.assembly import Parts
+    from sidecar.dataplane.listener import Listener
+    from sidecar.metrics import Gauges
+    from sidecar.path import Path
+
+# Deadlines are checked this often, for all connections together: a timer per request would cost more than it is worth.
+SWEEP_S = 0.5
+# An upper bound for `limits.connections: auto`: what 12 KB a connection still fits into a small pod.
+MOST_CONNECTIONS = 10_000
+
+_log = logging.getLogger("sidecar")
+
+
+class App:
+    """The whole sidecar.
+
+    Args:
+        config: what to serve.
+        load: reads the configuration again, for a reload; None where that cannot be asked for.
+        on_quit: called when the admin listener is told to quit.
+        clock: wall and monotonic.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        load: Callable[[], Config] | None = None,
+        on_quit: Callable[[], None] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._config = config
+        self._load = load
+        self._on_quit = on_quit
+        self._clock: Clock = clock or SystemClock()
+        self.stats = Stats()
+        self.started_at = self._clock.wall()
+        self.draining = False
+        self.last_reload: Reload | None = None
+        self._taken_at = self.started_at
+        # Made by start()
+        self._sockets: dict[Address, socket.socket] = {}
+        self._servers: dict[Address, asyncio.Server] = {}
+        self._admin_socket: socket.socket | None = None
+        self._tasks: dict[object, asyncio.Task[None]] = {}
+        self._parts: Parts
+        self._path: Path
+        self._listener: Listener
+        self._admin: AdminServer
+
+    # Starting
+
+    async def start(self) -> None:
+        """Listen; return when requests are served. The first token may still be on its way.
+
+        Raises:
+            StartError: an address is in use, or something that is needed cannot be read.
+        """
+        try:
+            for address in self._config.listen:
+                self._sockets[address] = self._bind(address, "listen")
+            self._admin_socket = self._bind(self._config.admin.listen, "admin.listen")
+        except StartError:
+            self._close_sockets()
+            raise
+        self._parts = await self._assembled(self._config, None)
+        self._serve_apps()
+        for address, sock in self._sockets.items():
+            await self._accept(address, sock)
+        self._run_credentials()
+        self._start_task("sweep", self._sweep())
+        await self._serve_admin()
+
+    def _bind(self, address: Address, key: str) -> socket.socket:
+        if address.path is not None:
+            return listen_unix(address.path, self._config.gate.socket_mode, key)
+        return listen_tcp(address.host, address.port, key)
+
+    def _close_sockets(self) -> None:
+        for sock in self._sockets.values():
+            sock.close()
+
+    async def _assembled(self, config: Config, before: Parts | None) -> Parts:
+        from sidecar.assembly import assemble, key_source
+
+        gate_token: Secret | None = None
+        try:
+            if config.gate.require_token is not None:
+                gate_token = await key_source(config.gate.require_token).read()
+            return assemble(config, self.stats, self._clock, gate_token, before)
+        except KeyUnavailable as error:
+            raise StartError(f"gate.require_token: {error}") from None
+        except OSError as error:
+            raise StartError(f"tls: {error.filename or 'a certificate file'}: {error.strerror}") from None
+
+    def _serve_apps(self) -> None:
+        from sidecar.dataplane.flow import ReplayMemory
+        from sidecar.dataplane.listener import Listener
+        from sidecar.path import Path
+        from sidecar.problem import problem
+
+        limits = self._config.limits
+        memory = ReplayMemory(limits.replay_memory_bytes)
+        self._path = Path(self._parts.gate, self._parts.routes, memory, self.stats.refusals)
+        self._listener = Listener(
+            self._path.serve,
+            self._spawn,
+            limits=connection_limits(self._config),
+            most_connections=limits.connections or most_connections(),
+            turned_away=lambda error: self._turned_away(problem(error, close=True), error.reason),
+        )
+
+    def _turned_away(self, answer: bytes, reason: str) -> bytes:
+        self.stats.refusals.count(reason, "")
+        return answer
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(_report)
+        return task
+
+    async def _accept(self, address: Address, sock: socket.socket) -> None:
+        port = None if address.path is not None else sock.getsockname()[1]
+        names = self._config.gate.hosts if address.is_loopback else (*self._config.gate.hosts, address.host)
+        protocol = self._listener.protocol(authorities(port, names))
+        loop = asyncio.get_running_loop()
+        if address.path is not None:
+            self._servers[address] = await loop.create_unix_server(protocol, sock=sock)
+        else:
+            self._servers[address] = await loop.create_server(protocol, sock=sock)
+        _log.info("listening on %s", address if address.path else f"{address.host}:{port}")
+
+    def _run_credentials(self) -> None:
+        for made in self._parts.credentials.values():
+            if made.credential not in self._tasks:
+                self._start_task(made.credential, made.credential.run())
+
+    def _start_task(self, key: object, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks[key] = self._spawn(work)
+
+    async def _sweep(self) -> None:
+        """End what is past its deadline, on both sides."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now = loop.time()
+            self._listener.sweep(now)
+            for pool in self._parts.pools.values():
+                pool.sweep(now)
+
+    async def _serve_admin(self) -> None:
+        from sidecar.admin.server import AdminServer
+        from sidecar.metrics import Metrics
+
+        assert self._admin_socket is not None  # noqa: S101  # bound first thing
+        admin = self._config.admin
+        self._admin = AdminServer(
+            self,
+            Metrics(self).render,
+            quit_enabled=admin.quit,
+            loopback=admin.listen.is_loopback,
+            own_hosts=self._config.gate.hosts,
+            now=self._clock.wall,
+        )
+        await self._admin.start(self._admin_socket)
+
+    # Reloading
+
+    async def reload(self) -> None:
+        """Read the configuration again and serve by it; requests on their way keep what they began with.
+
+        Credentials and upstream connections whose configuration has not changed stay as they are.
+
+        Raises:
+            ConfigError: it is wrong, or an address in it cannot be had; the old one stays.
+        """
+        from sidecar.admin.view import Reload
+
+        try:
+            if self._load is None:
+                raise ConfigError([Mistake("reload", 0, 0, "", "this sidecar was started without a configuration to reload")])
+            await self._take(self._load())
+        except (ConfigError, StartError) as error:
+            self.last_reload = Reload(self._clock.wall(), str(error))
+            _log.error("the configuration is not taken, the old one stays: %s", error)
+            raise
+        self.last_reload = Reload(self._clock.wall())
+        self._taken_at = self._clock.wall()
+        _log.info("the configuration is taken")
+
+    async def _take(self, config: Config) -> None:
+        added: dict[Address, socket.socket] = {}
+        try:
+            for address in config.listen:
+                if address not in self._servers:
+                    added[address] = self._bind(address, "listen")
+            parts = await self._assembled(config, self._parts)
+        except StartError:
+            for sock in added.values():
+                sock.close()
+            raise
+        if config.admin.listen != self._config.admin.listen:
+            _log.warning("admin.listen has changed; it takes a restart")
+        before, self._parts, self._config = self._parts, parts, config
+        self._listener.limits = connection_limits(config)
+        self._path.switch(parts.gate, parts.routes)
+        self._run_credentials()
+        for address, sock in added.items():
+            self._sockets[address] = sock
+            await self._accept(address, sock)
+        for address in [address for address in self._servers if address not in config.listen]:
+            self._servers.pop(address).close()
+            self._sockets.pop(address)
+        await self._retire(before, parts)
+
+    async def _retire(self, before: Parts, parts: Parts) -> None:
+        """Let go of what the new configuration has no use for; requests under way finish with it."""
+        for upstream, pool in before.pools.items():
+            if upstream not in parts.pools:
+                pool.retire()
+        kept = parts.credentials.values()
+        for made in before.credentials.values():
+            if made not in kept:
+                await _cancelled(self._tasks.pop(made.credential))
+                await made.exchanger.close()
+
+    # Stopping
+
+    async def stop(self) -> None:
+        """Drain: not ready from now on, accepting for `lame_duck_s`, then at most `most_s` for what runs."""
+        self.draining = True
+        drain = self._config.drain
+        if drain.lame_duck_s:
+            await asyncio.sleep(drain.lame_duck_s)
+        for server in self._servers.values():
+            server.close()
+        self._listener.drain()
+        await self._listener.emptied(drain.most_s)
+        for task in self._tasks.values():
+            await _cancelled(task)
+        for made in self._parts.credentials.values():
+            await made.exchanger.close()
+        for pool in self._parts.pools.values():
+            pool.close()
+        await self._admin.stop()
+        for address in self._sockets:
+            if address.path is not None:
+                _unlink(address.path)
+
+    def quit(self) -> None:
+        """Begin to stop (the admin listener's order)."""
+        if self._on_quit is not None:
+            self._on_quit()
+
+    # What the admin listener and the metrics see
+
+    @property
+    def version(self) -> str:
+        """The sidecar's version."""
+        return __version__
+
+    @property
+    def config_source(self) -> str:
+        """The configuration file's path, or ""."""
+        return self._config.source
+
+    @property
+    def addresses(self) -> Sequence[tuple[str, int]]:
+        """Host and port of each TCP listener of apps, as bound."""
+        return [sock.getsockname()[:2] for address, sock in self._sockets.items() if address.path is None]
+
+    @property
+    def admin_address(self) -> tuple[str, int]:
+        """Host and port of the admin listener, as bound."""
+        assert self._admin_socket is not None  # noqa: S101  # asked after start()
+        host, port = self._admin_socket.getsockname()[:2]
+        return str(host), int(port)
+
+    @property
+    def listeners(self) -> Sequence[str]:
+        """The addresses that apps connect to."""
+        return [
+            str(address) if address.path is not None else str(Address(address.host, sock.getsockname()[1]))
+            for address, sock in self._sockets.items()
+        ]
+
+    @property
+    def routes(self) -> Sequence[RouteView]:
+        """The routes, in the order of the configuration."""
+        from sidecar.admin.view import RouteView
+
+        now = self._clock.monotonic()
+        return [
+            RouteView(
+                name=route.name,
+                path=route.path,
+                host=route.host,
+                upstream=route.upstream.url,
+                credential=route.credential,
+                held_down_for_s=max(0.0, self._parts.by_name[route.name].held_down_until - now),
+            )
+            for route in self._config.routes
+        ]
+
+    def credentials(self) -> Sequence[CredentialStatus]:
+        """Return a snapshot of every credential."""
+        return [made.credential.status() for made in self._parts.credentials.values()]
+
+    async def refresh(self, credential: str | None) -> None:
+        """Make one exchange for this credential, or for each."""
+        for name, made in self._parts.credentials.items():
+            if credential is None or name == credential:
+                await made.credential.refresh()
+
+    def gauges(self) -> Gauges:
+        """Return what is held right now."""
+        from sidecar.metrics import Gauges
+
+        return Gauges(
+            connections=len(self._listener.connections),
+            upstream_connections=[
+                (name, route.pool.idle_count, route.pool.busy_count) for name, route in self._parts.by_name.items()
+            ],
+            reload_successful=self.last_reload is None or not self.last_reload.error,
+            reload_at=self._taken_at,
+        )
+
+
+def connection_limits(config: Config) -> Any:
+    """Return what one app connection may cost."""
+    from sidecar.dataplane.listener import Limits
+
+    limits = config.limits
+    return Limits(
+        head_bytes=limits.head_bytes,
+        fields=limits.fields,
+        head_timeout_s=limits.head_timeout_s,
+        idle_timeout_s=limits.idle_timeout_s,
+        body_idle_timeout_s=limits.body_idle_timeout_s,
+    )
+
+
+def most_connections() -> int:
+    """Half of the process's file descriptors (a request needs two), at most 10,000."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(soft // 2, MOST_CONNECTIONS))
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """A task that ends with an error of ours is a defect: say so, and go on."""
+    if not task.cancelled() and task.exception() is not None:
+        error = task.exception()
+        # The type and place only: the error's text could hold what it was working on.
+        place = ""
+        trace = error.__traceback__ if error is not None else None
+        while trace is not None:
+            place = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+            trace = trace.tb_next
+        _log.error("a task failed: %s at %s; please report this", type(error).__name__, place)
+
+
+def _unlink(path: str) -> None:
+    import contextlib
+    import os
+
+    with contextlib.suppress(OSError):
+        os.unlink(path)

@@ -1,0 +1,143 @@
+"""From configuration to the objects that do the work. Nothing runs yet when it is done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sidecar.clock import Clock
+from sidecar.config.values import Config, CredentialConfig, KeyConfig, RouteConfig, UpstreamConfig
+from sidecar.credentials.credential import Credential, Exchanger
+from sidecar.credentials.exchange import HTTPExchanger, StaticExchanger
+from sidecar.credentials.keys import EnvironmentKey, FileKey, KeySource, LiteralKey
+from sidecar.dataplane.pool import Pool
+from sidecar.gate import TOKEN_FIELD, Gate
+from sidecar.route import Route
+from sidecar.routes import Match, Routes
+from sidecar.secret import Secret
+from sidecar.stats import Stats
+from sidecar.tls import client_context
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A credential, with the configuration that it was made from and the exchanger that it owns."""
+
+    config: CredentialConfig
+    credential: Credential
+    exchanger: Exchanger
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one configuration is made into; a reload takes over those whose part of it has not changed."""
+
+    gate: Gate
+    routes: Routes[Route]
+    by_name: Mapping[str, Route]
+    credentials: Mapping[str, Made]
+    pools: Mapping[UpstreamConfig, Pool]
+
+
+def assemble(config: Config, stats: Stats, clock: Clock, gate_token: Secret | None, before: Parts | None = None) -> Parts:
+    """Make everything that a configuration asks for.
+
+    Args:
+        stats: what is counted, which outlives a reload.
+        gate_token: what callers must send in Sidecar-Token, already read.
+        before: the parts in use; those whose configuration is the same are taken over.
+
+    Raises:
+        OSError: a certificate file cannot be read.
+    """
+    old_pools = before.pools if before is not None else {}
+    credentials: dict[str, Made] = {}
+    for wanted in config.credentials:
+        old = before.credentials.get(wanted.name) if before is not None else None
+        same = old is not None and old.config == wanted
+        credentials[wanted.name] = old if old is not None and same else _credential(wanted, config, stats, clock)
+    upstreams = {route.upstream for route in config.routes}
+    pools = {upstream: old_pools.get(upstream) or _pool(upstream, config) for upstream in upstreams}
+    routes = [
+        (_match(route), _route(route, credentials.get(route.credential or ""), pools[route.upstream], stats))
+        for route in config.routes
+    ]
+    gate = Gate(origins=config.gate.origins, require_header=config.gate.require_header, require_token=gate_token)
+    return Parts(gate, Routes(routes), {route.name: route for _, route in routes}, credentials, pools)
+
+
+def key_source(key: KeyConfig) -> KeySource:
+    """Return where an API key is read from."""
+    if key.kind == "env":
+        return EnvironmentKey(key.name, os.environ)
+    if key.kind == "file":
+        return FileKey(key.name)
+    assert key.value is not None  # noqa: S101  # a literal has its value
+    return LiteralKey(key.value)
+
+
+def exchanger(config: CredentialConfig, clock: Clock) -> HTTPExchanger | StaticExchanger:
+    """Return what turns this credential's key into a token."""
+    if config.exchange is None:
+        return StaticExchanger(config.inject, clock)
+    return HTTPExchanger(config.exchange, config.rejected, config.inject, config.refresh.default_ttl_s, clock)
+
+
+def _credential(wanted: CredentialConfig, config: Config, stats: Stats, clock: Clock) -> Made:
+    exchanges = exchanger(wanted, clock)
+    credential = Credential(
+        wanted.name,
+        key_source(wanted.api_key),
+        exchanges,
+        wanted.refresh,
+        clock,
+        stats.credential(wanted.name),
+        most_waiting=config.limits.waiting,
+        wait_s=config.limits.wait_for_token_s,
+    )
+    return Made(wanted, credential, exchanges)
+
+
+def _pool(upstream: UpstreamConfig, config: Config) -> Pool:
+    url = urlsplit(upstream.url)
+    secure = url.scheme == "https"
+    return Pool(
+        url.hostname or "",
+        url.port or (443 if secure else 80),
+        tls=client_context(upstream.tls) if secure else None,
+        server_name=upstream.tls.server_name,
+        limits=upstream.pool,
+        timeouts=upstream.timeouts,
+        most_waiting=config.limits.waiting,
+    )
+
+
+def _match(route: RouteConfig) -> Match:
+    return Match(
+        route.path,
+        host=route.host,
+        strip_prefix=route.strip_prefix,
+        upstream_prefix=urlsplit(route.upstream.url).path,
+        allow=route.allow,
+    )
+
+
+def _route(route: RouteConfig, made: Made | None, pool: Pool, stats: Stats) -> Route:
+    rules = made.config if made is not None else None
+    dropped = {TOKEN_FIELD}
+    if rules is not None:
+        dropped |= {name.lower().replace("_", "-").encode() for name in (rules.inject.header, *rules.inject.drop)}
+    return Route(
+        route.name,
+        pool=pool,
+        host=(route.upstream.host_header or urlsplit(route.upstream.url).netloc).encode(),
+        credential=made.credential if made is not None else None,
+        dropped=frozenset(dropped),
+        reject_statuses=frozenset(rules.reject_statuses if rules is not None else ()),
+        hold_down_s=rules.refresh.hold_down_s if rules is not None else 0.0,
+        replay_body_bytes=route.replay_body_bytes,
+        agent_safe=route.agent_safe,
+        stats=stats.route(route.name),
+    )

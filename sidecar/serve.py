@@ -1,0 +1,112 @@
+"""A sidecar as a process: from its configuration to its exit code, with the signals in between."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import signal
+from collections.abc import Callable
+
+from sidecar.app import App
+from sidecar.clock import SystemClock
+from sidecar.config.values import Config
+from sidecar.errors import ConfigError, ExchangeFailed, KeyUnavailable, StartError
+from sidecar.log import configure
+
+_log = logging.getLogger("sidecar")
+
+
+def run(load: Callable[[], Config]) -> int:
+    """Serve until SIGTERM or SIGINT, then drain; a second one ends at once. SIGHUP reloads.
+
+    Args:
+        load: reads the configuration: now, and again for each reload.
+
+    Returns:
+        The process's exit code.
+
+    Raises:
+        ConfigError: the configuration is wrong.
+        StartError: an address is in use.
+    """
+    config = load()
+    configure(config.log.level, config.log.format)
+    for warning in config.warnings:
+        _log.warning("%s", warning)
+    with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
+        return runner.run(_serve(config, load))
+
+
+def exchange_once(config: Config) -> list[tuple[str, bool, str]]:
+    """Make one real exchange for each credential.
+
+    Returns:
+        For each its name, whether it brought a token, and what to tell a person.
+    """
+    with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
+        return runner.run(_exchange_each(config))
+
+
+async def _exchange_each(config: Config) -> list[tuple[str, bool, str]]:
+    from sidecar.assembly import exchanger, key_source
+
+    clock = SystemClock()
+    results = []
+    for credential in config.credentials:
+        exchanges = exchanger(credential, clock)
+        try:
+            token = await exchanges.exchange(await key_source(credential.api_key).read())
+            life = token.expires_at - clock.wall()
+            results.append((credential.name, True, "a token that does not expire" if life == math.inf else f"a token for {life:.0f} s"))
+        except (ExchangeFailed, KeyUnavailable) as error:
+            results.append((credential.name, False, str(error)))
+        finally:
+            await exchanges.close()
+    return results
+
+
+def event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return what makes the event loop: uvloop's where it exists."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+async def _serve(config: Config, load: Callable[[], Config]) -> int:
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    at_once = asyncio.Event()
+    reload_wanted = asyncio.Event()
+
+    def end() -> None:
+        if told.is_set():
+            at_once.set()
+        told.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    loop.add_signal_handler(signal.SIGHUP, reload_wanted.set)
+    app = App(config, load=load, on_quit=told.set)
+    await app.start()
+    tasks = [asyncio.ensure_future(_reloads(app, reload_wanted))]
+    await told.wait()
+    _log.info("stopping: what runs may finish within %g s", config.drain.most_s)
+    stopping = asyncio.ensure_future(app.stop())
+    hurry = asyncio.ensure_future(at_once.wait())
+    await asyncio.wait([stopping, hurry], return_when=asyncio.FIRST_COMPLETED)
+    for task in (*tasks, stopping, hurry):
+        task.cancel()
+    return 0
+
+
+async def _reloads(app: App, wanted: asyncio.Event) -> None:
+    while True:
+        await wanted.wait()
+        wanted.clear()
+        try:
+            await app.reload()
+        except (ConfigError, StartError):
+            pass  # said in the log and the metrics
