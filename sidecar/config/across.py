@@ -1,0 +1,97 @@
+"""Rules across keys: what no section can see by itself. Mistakes and warnings go into the notes."""
+
+from __future__ import annotations
+
+import os.path
+
+from sidecar.config.draft import Draft
+from sidecar.config.expand import variable
+from sidecar.config.notes import Notes
+from sidecar.config.parsers import is_plain_beyond_loopback
+from sidecar.config.presets import UPSTREAMS
+
+_SHORT = ("upstream", "credential")
+_LONG = ("routes", "credentials")
+
+
+def check_across(draft: Draft, notes: Notes) -> None:
+    """Note every mistake and warning that only shows when keys are seen together."""
+    _check_form(draft, notes)
+    _check_listeners(draft, notes)
+    _check_routes(draft, notes)
+    _check_key_sources(draft, notes)
+    _warn_plain_http(draft, notes)
+
+
+def _check_form(draft: Draft, notes: Notes) -> None:
+    short = [key for key in _SHORT if notes.has(key)]
+    long = [key for key in _LONG if notes.has(key)]
+    if short and long:
+        for key in short:
+            notes.wrong(key, f"this is the short form, and {' and '.join(long)} the long one: use one of them alone")
+    elif long:
+        if not notes.has("routes"):
+            notes.wrong("routes", "missing: at least one route, such as - upstream: https://api.example.com")
+    else:
+        _check_short_form(draft, notes)
+
+
+def _check_short_form(draft: Draft, notes: Notes) -> None:
+    if not notes.has("credential"):
+        sources = "--api-key-file, --api-key-env, SIDECAR_API_KEY_FILE, SIDECAR_API_KEY or credential.api_key"
+        notes.wrong("credential.api_key", f"missing: an API key, by {sources}")
+    preset = draft.credential.preset if draft.credential else None
+    mistaken = preset is None and notes.has("credential.preset")
+    if not notes.has("upstream") and preset not in UPSTREAMS and not mistaken:
+        notes.wrong("upstream", "missing: where requests go, by --upstream, SIDECAR_UPSTREAM or upstream")
+
+
+def _check_listeners(draft: Draft, notes: Notes) -> None:
+    taken = {str(draft.admin.listen): "admin.listen"}
+    for at, address in draft.listen.items():
+        other = taken.setdefault(str(address), at)
+        if other != at and (address.port or address.path):
+            notes.wrong(at, f"the same address as {other}: each listener needs its own")
+        if not address.is_loopback and not draft.gate.expose:
+            notes.wrong(at, "beyond loopback, whoever reaches it uses your key: set gate.expose: true if you mean that")
+
+
+def _check_routes(draft: Draft, notes: Notes) -> None:
+    names: dict[str, str] = {}
+    matches: dict[tuple[str, str], str] = {}
+    for at, route in draft.routes.items():
+        match = ((route.host or "").lower(), route.path.rstrip("/"))
+        if (same := matches.setdefault(match, at)) != at:
+            notes.wrong(f"{at}.match", f"matches the same requests as {same}: give another path or host")
+        elif (same := names.setdefault(route.name or route.path, at)) != at:
+            notes.wrong(f"{at}.name", f"the same name as {same}: give each a name of its own")
+        if route.credential is not None and not notes.has(f"credentials.{route.credential}"):
+            nearest = notes.suggestion(route.credential, draft.credentials)
+            notes.wrong(f"{at}.credential", f"none of credentials has this name{nearest}")
+    used = {route.credential for route in draft.routes.values()}
+    for name in draft.credentials:
+        if name not in used:
+            notes.warn(f"credentials.{name}", "no route uses it")
+
+
+def _check_key_sources(draft: Draft, notes: Notes) -> None:
+    for at, key in draft.all_keys():
+        if key.kind == "env" and not notes.environ.get(key.name):
+            state = "is empty" if key.name in notes.environ else "is not set"
+            notes.wrong(f"{at}.env", f"{variable(key.name)} {state}")
+        elif key.kind == "file" and not os.path.isfile(key.name):
+            notes.warn(f"{at}.file", "there is no such file yet")
+        elif key.kind == "value":
+            notes.warn(f"{at}.value", "whoever reads the configuration has the key: use {env: NAME} or {file: PATH}")
+
+
+def _warn_plain_http(draft: Draft, notes: Notes) -> None:
+    urls = [(at, "token", upstream.url, upstream.insecure) for at, upstream in draft.all_upstreams()]
+    for at, credential in draft.all_credentials():
+        if exchange := credential.exchange:
+            urls.append((f"{at}.exchange", "API key", exchange.url, exchange.insecure))
+    for at, secret, url, insecure in urls:
+        if insecure and is_plain_beyond_loopback(url):
+            notes.warn(f"{at}.url", f"plain http: whoever is on the way can read the {secret}")
+        elif insecure:
+            notes.warn(f"{at}.insecure", "changes nothing here: it is about plain http to another machine alone")

@@ -1,0 +1,169 @@
+"""The configuration as frozen values: what `load` returns and only `app.py` reads.
+
+Durations are seconds (names end in `_s`), sizes are bytes (`_bytes`). Secrets
+are `Secret`. Defaults that users may rely on are those of `config.example.yaml`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sidecar.credentials.rules import ExchangeRules, Injection, RefreshRules, RejectedRules
+from sidecar.dataplane.limits import PoolLimits, Timeouts
+from sidecar.gate import HeaderRule
+from sidecar.routes import Allow
+from sidecar.secret import Secret
+from sidecar.tls import TLSRules
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A socket to listen on: `host` and `port`, or `path` for a unix socket."""
+
+    host: str = ""
+    port: int = 0
+    path: str | None = None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it (127.0.0.0/8, ::1, localhost, a unix socket)."""
+        return self.path is not None or self.host in {"localhost", "::1"} or self.host.startswith("127.")
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyConfig:
+    """Where an API key (or the gate's token) comes from.
+
+    `name` is the environment variable, the file's path, or "" for a literal.
+    """
+
+    kind: Literal["env", "file", "value"]
+    name: str = ""
+    value: Secret | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ShieldConfig:
+    """The path at which the vendor's own SDKs exchange keys; answered locally."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialConfig:
+    """One API key and the rules for its token. `exchange` None: the key is the token (preset `static`)."""
+
+    name: str
+    api_key: KeyConfig
+    preset: str | None = None
+    exchange: ExchangeRules | None = None
+    inject: Injection = Injection()
+    shield: ShieldConfig | None = None
+    rejected: RejectedRules = RejectedRules()
+    refresh: RefreshRules = RefreshRules()
+    reject_statuses: tuple[int, ...] = (401,)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamConfig:
+    """An origin. `url` is scheme://host[:port][/prefix]; `host_header` None means the URL's authority."""
+
+    url: str
+    host_header: str | None = None
+    tls: TLSRules = TLSRules()
+    timeouts: Timeouts = Timeouts()
+    pool: PoolLimits = PoolLimits()
+    insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RouteConfig:
+    """What goes where, with whose token."""
+
+    name: str
+    upstream: UpstreamConfig
+    path: str = "/"
+    host: str | None = None
+    strip_prefix: bool = False
+    credential: str | None = None
+    allow: tuple[Allow, ...] = ()
+    replay_body_bytes: int = 1024 * 1024
+    agent_safe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GateConfig:
+    """Who may use the listeners."""
+
+    expose: bool = False
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    peer_uids: tuple[int, ...] = ()
+    socket_mode: int = 0o660
+    require_header: HeaderRule | None = None
+    require_token: KeyConfig | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdminConfig:
+    """The admin listener."""
+
+    listen: Address = Address("127.0.0.1", 8081)
+    quit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsConfig:
+    """Bounds on what apps can make the sidecar hold.
+
+    `connections` None: half of the file-descriptor limit, at most 10,000.
+    """
+
+    connections: int | None = None
+    replay_memory_bytes: int = 32 * 1024 * 1024
+    head_bytes: int = 64 * 1024
+    fields: int = 100
+    head_timeout_s: float = 10.0
+    idle_timeout_s: float = 75.0
+    body_idle_timeout_s: float = 60.0
+    waiting: int = 1000
+    wait_for_token_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class DrainConfig:
+    """How a stop goes: `lame_duck_s` still accepting but not ready, then at most `most_s` for what runs."""
+
+    lame_duck_s: float = 0.0
+    most_s: float = 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "console", "json"] = "auto"
+    access: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything. `source` is the file's path, or "" where there was none."""
+
+    listen: tuple[Address, ...]
+    credentials: tuple[CredentialConfig, ...]
+    routes: tuple[RouteConfig, ...]
+    gate: GateConfig = GateConfig()
+    admin: AdminConfig = AdminConfig()
+    limits: LimitsConfig = LimitsConfig()
+    drain: DrainConfig = DrainConfig()
+    log: LogConfig = LogConfig()
+    warnings: tuple[str, ...] = ()
+    source: str = ""
