@@ -1,0 +1,89 @@
+"""What an operator may order: refresh, reload, and, where it is allowed, quit."""
+
+from __future__ import annotations
+
+import pytest
+
+from sidecar.errors import ConfigError, Mistake, NoToken, StartError
+from tests.admin.running import MadeUpProcess, credential, running
+
+
+@pytest.mark.parametrize("path", ["/-/refresh", "/-/reload", "/-/quit"])
+async def test_an_order_is_a_post(path: str) -> None:
+    """GET is refused, and nothing happens."""
+    process = MadeUpProcess()
+    async with running(process, quit_enabled=True) as admin:
+        answer = await admin.ask(path)
+    assert (answer.status, answer.headers["allow"]) == (405, "POST")
+    assert process.orders == []
+
+
+async def test_refresh_of_all_and_of_one() -> None:
+    """It answers with how the credentials are afterwards."""
+    process = MadeUpProcess([credential("a"), credential("b")])
+    async with running(process) as admin:
+        every = await admin.ask("/-/refresh", method="POST")
+        one = await admin.ask("/-/refresh?credential=b", method="POST")
+    assert [each["name"] for each in every.json["credentials"]] == ["a", "b"]
+    assert [each["name"] for each in one.json["credentials"]] == ["b"]
+    assert process.orders == ["refresh None", "refresh b"]
+
+
+async def test_refresh_of_an_unknown_credential() -> None:
+    """404, and nothing is exchanged."""
+    process = MadeUpProcess()
+    async with running(process) as admin:
+        assert (await admin.ask("/-/refresh?credential=other", method="POST")).status == 404
+    assert process.orders == []
+
+
+async def test_refresh_that_brought_no_token() -> None:
+    """502 that says whose, with the remedy."""
+    statuses = [credential(state="stale", error="The endpoint is down.", failures=1)]
+    process = MadeUpProcess(statuses, no_token=NoToken("The endpoint is down."))
+    async with running(process) as admin:
+        answer = await admin.ask("/-/refresh", method="POST")
+    assert (answer.status, answer.headers["content-type"]) == (502, "application/problem+json")
+    assert answer.json["detail"] == "The endpoint is down."
+    assert answer.json["credentials"][0]["remedy"] == "Do what helps crm."
+
+
+async def test_reload() -> None:
+    """200 once the new configuration serves."""
+    process = MadeUpProcess()
+    async with running(process) as admin:
+        assert (await admin.ask("/-/reload", method="POST")).json == {"reloaded": True}
+    assert process.orders == ["reload"]
+
+
+async def test_reload_of_a_wrong_configuration_names_every_mistake() -> None:
+    """422, each mistake with its place."""
+    mistakes = [
+        Mistake("/etc/s.yaml", 3, 1, "lisen", "unknown key"),
+        Mistake("/etc/s.yaml", 5, 3, "limits.head", "too big"),
+    ]
+    process = MadeUpProcess(wrong=ConfigError(mistakes))
+    async with running(process) as admin:
+        answer = await admin.ask("/-/reload", method="POST")
+    assert answer.status == 422
+    assert answer.json["mistakes"] == ["/etc/s.yaml:3:1: lisen: unknown key", "/etc/s.yaml:5:3: limits.head: too big"]
+
+
+async def test_reload_that_asks_for_what_cannot_be_had() -> None:
+    """422 with the sentence."""
+    process = MadeUpProcess(wrong=StartError("listen: 127.0.0.1:80 is in use."))
+    async with running(process) as admin:
+        answer = await admin.ask("/-/reload", method="POST")
+    assert (answer.status, answer.json["mistakes"]) == (422, ["listen: 127.0.0.1:80 is in use."])
+
+
+async def test_quit_only_where_allowed() -> None:
+    """403 unless the configuration says `admin.quit: true`."""
+    process = MadeUpProcess()
+    async with running(process) as admin:
+        refused = await admin.ask("/-/quit", method="POST")
+    assert (refused.status, process.orders) == (403, [])
+    assert "admin.quit" in refused.json["detail"]
+    async with running(process, quit_enabled=True) as admin:
+        assert (await admin.ask("/-/quit", method="POST")).status == 200
+    assert process.orders == ["quit"]
