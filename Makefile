@@ -27,6 +27,7 @@ cover: servers
 	@$(BIN)/pytest --cov --cov-report=term
 
 bench: $(VENV)/.bench
+	@$(BIN)/python -m bench.install
 	@$(BIN)/python -m bench
 
 # Rewrites requirements/ and the npm lock file: the newest versions allowed, with the hashes for every platform.

