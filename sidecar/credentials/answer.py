@@ -33,8 +33,6 @@ from sidecar.secret import Secret
 
 # A megabyte of brackets would become 20 MB of lists; a real answer has a few dozen values.
 MOST_VALUES = 20_000
-# Longer than anyone should believe an endpoint that asks to be left alone.
-MOST_RETRY_AFTER_S = 24 * 3600.0
 _SECONDS = re.compile(r"[0-9]{1,18}")
 
 
@@ -86,7 +84,7 @@ def read_answer(answer: Answer, rules: AnswerRules) -> Token:
 
 
 def retry_after_s(answer: Answer) -> float | None:
-    """Return for how many seconds an answer asks to be left alone, at most 24 h; None where it does not say.
+    """Return for how many seconds an answer asks to be left alone; None where it does not say.
 
     A date is compared with the answer's own `Date` where the clocks differ.
 
@@ -94,12 +92,12 @@ def retry_after_s(answer: Answer) -> float | None:
     """
     stated = answer.headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(stated):
-        return min(float(stated), MOST_RETRY_AFTER_S)
+        return float(stated)
     moment = http_date(stated)
     if moment is None:
         return None
     now = answer.received_at + clock_difference(answer.headers.get("date"), answer.received_at)
-    return min(max(moment - now, 0.0), MOST_RETRY_AFTER_S)
+    return max(moment - now, 0.0)
 
 
 def _rejects_key(answer: Answer, rejected: RejectedRules) -> bool:

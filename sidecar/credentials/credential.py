@@ -5,31 +5,37 @@ States
     empty ──exchange──> fresh ──time──> stale ──time──> expired
                           ^               │                │
                           └───exchange────┴────exchange────┘
-    key_rejected: beside them, from the moment the token endpoint refuses the key
-    until an exchange succeeds. A token that is still valid goes on being used.
+    key_rejected: beside them, from the moment the token endpoint refuses the key until
+    an exchange succeeds or there is another key. A valid token goes on being used.
 
     empty         no token yet              requests wait for the first exchange
     fresh         outside the window        requests take the token at once
     stale         inside the window         requests take the token at once; one exchange runs behind them
-    expired       past its expiry           requests wait for the exchange, or are told why there is none
+    expired       past its expiry           requests wait for the exchange
     key_rejected  the endpoint said no      no exchange but a slow probe, or when the key's source changes
+
+    Where there is no valid token and the last exchange failed, no request waits:
+    it is told at once why there is none, and when the next try is.
 
 One task does it all. `run` sleeps until something is due, makes one exchange,
 takes in its outcome, and goes on. That is the single flight: there is no other
 place that exchanges, so there are never two at a time, and no request owns the
 one that runs: a client that leaves cancels its own waiting only.
 
-What may make an exchange due, in this order: a new key; a request that found
-no usable token; a rejection of the current token; somebody's `refresh()`; the
-token's refresh time. What holds it back: the back-off after a failure (or the
-endpoint's Retry-After), and the budget, which no storm of rejections exceeds.
+What makes an exchange due: a new key; a request that found no valid token; a
+rejection of the current token; somebody's `refresh()`; the token's refresh
+time. What was due and failed stays due until it succeeds. `pace.py` says what
+holds back an exchange that is due.
 
 A rejection is tied to its token. If the rejected token is no longer the
 current one, the current one is the replacement, without any exchange.
+`verdicts.py` says which rejections are worth one.
 
-Expiry is wall-clock time, read anew at least every `CLOCK_CHECK_S`: a laptop
-that slept, or a clock that was set, is noticed before its first request is.
-Back-off, budget and waiting use the monotonic clock.
+Expiry is wall-clock time, and the two clocks are compared at least every
+`CLOCK_CHECK_S`. Where the machine slept, or the clock was set forward, the
+token has aged as the wall clock says, and back-off has been waited for. Where
+the clock was set back, the token's expiry moves with it, else it would be worn
+dead. Back-off, budget and waiting use the monotonic clock.
 """
 
 from __future__ import annotations
@@ -40,13 +46,19 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from sidecar.clock import Clock
-from sidecar.credentials.keys import KeySource, KeyWatch
+from sidecar.credentials.clock_moves import ClockMoves
+from sidecar.credentials.key_in_use import KeyInUse
+from sidecar.credentials.keys import KeySource
+from sidecar.credentials.pace import Pace
 from sidecar.credentials.rules import RefreshRules
 from sidecar.credentials.status import CredentialStatus, ExchangeRecord, State, Trigger
 from sidecar.credentials.token import Token, refresh_at
+from sidecar.credentials.verdicts import Verdicts, same
+from sidecar.credentials.waiters import Waiters, anew
 from sidecar.errors import (
     CredentialError,
     ExchangeFailed,
@@ -58,14 +70,10 @@ from sidecar.errors import (
 )
 from sidecar.secret import Secret
 
-# How long the task may sleep without looking at the wall clock (DESIGN: at least every 15 s), and at the key's source.
+# How long the task may sleep without looking at the wall clock.
 CLOCK_CHECK_S = 15.0
-KEY_CHECK_S = 1.0
-# After a refused key the endpoint is asked again, rarely: a key can be re-enabled without its text changing.
-PROBE_FIRST_S = 60.0
-PROBE_MOST_S = 300.0
-# A failing refresh is tried once more this long before the token's expiry, whatever the back-off says.
-LAST_TRY_S = 2.0
+# The task never sleeps for less: a wall clock that stands still just before the refresh time would keep it busy.
+LEAST_PAUSE_S = 0.005
 RECENT_EXCHANGES = 32
 
 _log = logging.getLogger("sidecar.credential")
@@ -121,43 +129,37 @@ class Credential:
         rng: Callable[[], float] = random.random,
     ) -> None:
         self.name = name
-        self._source = source
-        self._watch = KeyWatch(source)
         self._exchanger = exchanger
         self._rules = rules
         self._clock = clock
+        self._clock_moves = ClockMoves(clock)
         self._watcher = watcher
-        self._most_waiting = most_waiting
         self._wait_s = wait_s
         self._rng = rng
         # The key and the token
-        self._key: Secret | None = None
+        self._key = KeyInUse(name, source, clock)
         self._token: Token | None = None
+        self._valid_until = -math.inf
         self._refresh_at = math.inf
-        self._accepted: Token | None = None
-        self._rejected: Token | None = None
+        self._verdicts = Verdicts(rules.hold_down_s, clock)
         # What is wanted of the task
         self._wanted: Trigger | None = "start"
         self._changed = asyncio.Event()
-        self._waiting: set[asyncio.Future[Token]] = set()
+        self._waiters = Waiters(most_waiting)
+        self._pace = Pace(rules, rng)
         self._in_flight = False
+        self._stopped: NoToken | None = None
         # What happened
         self._failure: CredentialError | None = None
         self._key_rejected = False
         self._failures = 0
-        self._not_before = -math.inf
-        self._started: deque[float] = deque(maxlen=rules.budget_count)
         self._recent: deque[ExchangeRecord] = deque(maxlen=RECENT_EXCHANGES)
-        self.has_had_token = False
 
     # For the request path
 
     def current(self) -> Token | None:
         """Return the token if it is still valid. Costs a clock reading: this is on the request path."""
-        token = self._token
-        if token is not None and self._clock.wall() < token.expires_at:
-            return token
-        return None
+        return self._token if self._clock.wall() < self._valid_until else None
 
     async def wait(self) -> Token:
         """Wait for a token where there is none; the exchange goes on without whoever leaves.
@@ -167,11 +169,11 @@ class Credential:
             KeyRejected: the key is bad.
             Overloaded: too many requests are waiting.
         """
+        self._notice_clock()
         token = self.current()
         if token is not None:
             return token
         if self._failure is not None:
-            self._want("expiry")
             raise self._failure_now()
         return await self._next_token("expiry")
 
@@ -182,32 +184,37 @@ class Credential:
             rejected: the token that the upstream did not take.
         """
         token = self.current()
-        if token is not None and token is not rejected:
+        if token is not None and not same(token, rejected):
             return token
-        self._rejected = rejected
+        coming = self._in_flight or self._wanted is not None
+        if not coming and not self._verdicts.worth_an_exchange(rejected):
+            return None
         try:
             token = await self._next_token("rejection")
-        except CredentialError:
+        except (CredentialError, Overloaded):
             return None
-        return None if token.secret == rejected.secret else token
+        if same(token, rejected):
+            self._verdicts.hopeless(rejected)
+            return None
+        return token
 
     def renew_after(self, rejected: Token) -> None:
         """Have the next request find a new token; nobody waits for it."""
-        if self._token is rejected:
-            self._rejected = rejected
+        if same(self._token, rejected) and self._verdicts.worth_an_exchange(rejected):
             self._want("rejection")
 
     def accepted(self, token: Token) -> None:
         """The upstream took this token."""
-        self._accepted = token
+        if token is self._token:
+            self._verdicts.accepted(token)
 
     def note_rejected(self, token: Token) -> None:
         """The upstream did not take this token, and exchanging again does not help."""
-        self._rejected = token
+        self._verdicts.hopeless(token)
 
     def is_proven(self, token: Token) -> bool:
-        """Whether this token was taken before and never rejected: if it is rejected now, it was revoked."""
-        return token is self._accepted and token is not self._rejected
+        """Whether this token was taken before and never hopeless: if it is rejected now, it was revoked."""
+        return self._verdicts.is_proven(token)
 
     def is_expired(self, token: Token) -> bool:
         """Whether this token is past its expiry."""
@@ -216,26 +223,28 @@ class Credential:
     # For operators
 
     async def refresh(self) -> None:
-        """Make an exchange now, for somebody who asked.
+        """Make an exchange as soon as the budget allows, whatever else holds it back, or join the one that runs.
 
         Raises:
             CredentialError: it brought no token.
         """
-        self._not_before = -math.inf
-        await self._next_token("manual")
+        self._pace.release()
+        try:
+            await self._next_token("manual")
+        except Overloaded as error:
+            raise NoToken(error.detail, reason=error.reason, retry_after_s=error.retry_after_s) from None
 
     def status(self) -> CredentialStatus:
         """Return what there is to know, without a secret."""
-        token = self._token
         return CredentialStatus(
             name=self.name,
             state=self._state(),
             usable=self.current() is not None,
-            source=self._source.description,
-            fingerprint=self._key.fingerprint() if self._key is not None else "",
-            obtained_at=token.obtained_at if token is not None else None,
-            expires_at=token.expires_at if token is not None and token.expires_at < math.inf else None,
-            next_refresh_at=self._refresh_at if self._refresh_at < math.inf else None,
+            source=self._key.source,
+            fingerprint=self._key.fingerprint,
+            obtained_at=self._token.obtained_at if self._token is not None else None,
+            expires_at=self._valid_until if math.isfinite(self._valid_until) else None,
+            next_refresh_at=self._next_refresh_at(),
             consecutive_failures=self._failures,
             last_exchange=self._recent[-1] if self._recent else None,
             recent=tuple(self._recent),
@@ -249,209 +258,192 @@ class Credential:
         if self._token is None:
             return "empty"
         now = self._clock.wall()
-        if now >= self._token.expires_at:
+        if now >= self._valid_until:
             return "expired"
         return "stale" if now >= self._refresh_at else "fresh"
+
+    def _next_refresh_at(self) -> float | None:
+        """When the next exchange begins, in wall-clock seconds: what is due may still be held back."""
+        now = self._clock.wall()
+        due_at = now if self._wanted is not None else self._refresh_at
+        if due_at == math.inf or self._key.secret is None:
+            return None
+        return max(due_at, now + self._held_back_s(self._wanted or "expiry"))
 
     def _remedy(self) -> str | None:
         if self._failure is None:
             return None
-        if self._key_rejected:
-            return self._remedy_for_key()
-        if self._key is None:
-            return f"put the API key into {self._source.description}"
+        if self._key_rejected or self._key.secret is None:
+            return self._key.remedy
         return "check that the token endpoint can be reached and works; it is tried again by itself"
 
     # The one task
 
     async def run(self) -> None:
-        """Keep the token fresh until cancelled."""
-        while True:
-            trigger = await self._due()
-            if await self._has_key():
-                await self._exchange_once(trigger)
+        """Keep the token fresh until cancelled. From then on nobody waits: there is nothing to wait for."""
+        try:
+            await self._key.first(self._has_no_key)
+            self._failure = None
+            while True:
+                await self._exchange_once(await self._due())
+        finally:
+            self._stopped = NoToken(f"credential {self.name} is not kept any more", reason="stopping", retry_after_s=1)
+            self._waiters.tell(self._stopped)
+            self._key.close()
+
+    def _has_no_key(self, problem: str) -> None:
+        if self._failure is None or self._failure.detail != problem:
+            _log.error("credential %s: %s; %s", self.name, problem, self._key.remedy)
+        self._failure = NoToken(problem, reason="no_key", retry_after_s=1)
+        self._waiters.tell(self._failure)
 
     async def _due(self) -> Trigger:
-        """Sleep until an exchange is due, and return what made it so."""
+        """Sleep until an exchange is due and nothing holds it back, and return what made it due."""
         while True:
-            if await self._key_changed():
-                return "key_change"
-            now_s = self._clock.monotonic()
+            if await self._key.changed():
+                self._want_new_key()
+            self._notice_clock()
             trigger = self._wanted
             if trigger is None and self._clock.wall() >= self._refresh_at:
                 trigger = "expiry"
-            hold_s = max(self._not_before, self._budget_free_at()) - now_s
-            if trigger is not None and hold_s <= 0:
-                return trigger
-            await self._sleep(self._pause_s(trigger, hold_s))
+            if trigger is None:
+                pause_s = self._refresh_at - self._clock.wall()
+            else:
+                pause_s = self._held_back_s(trigger)
+                if pause_s <= 0:
+                    return trigger
+            await self._sleep(pause_s)
 
-    def _pause_s(self, trigger: Trigger | None, hold_s: float) -> float:
-        """How long nothing can become due that does not also set `_changed`."""
-        pause_s = KEY_CHECK_S if self._source.watched else CLOCK_CHECK_S
-        if trigger is not None:
-            return min(pause_s, hold_s)
-        return min(pause_s, max(0.0, self._refresh_at - self._clock.wall()))
+    def _held_back_s(self, trigger: Trigger) -> float:
+        """How long it is until an exchange may begin; not positive: it may."""
+        return self._pace.free_at(renewal=trigger == "expiry") - self._clock.monotonic()
 
     async def _sleep(self, pause_s: float) -> None:
+        """Sleep until something may have become due: so long, or until something is wanted, or the next look."""
+        pause_s = max(LEAST_PAUSE_S, min(pause_s, self._key.next_look_s(), CLOCK_CHECK_S))
         self._changed.clear()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await self._changed.wait()
-        except TimeoutError:
-            pass
 
-    def _budget_free_at(self) -> float:
-        """The monotonic time from which the budget allows an exchange."""
-        if len(self._started) < self._rules.budget_count:
-            return -math.inf
-        return self._started[0] + self._rules.budget_per_s
+    def _want_new_key(self) -> None:
+        """Have the new key exchanged at once: what held the old one back was about the old one."""
+        self._key_rejected = False
+        self._failure = None
+        self._failures = 0
+        self._pace.start_over()
+        self._wanted = "key_change"
 
-    async def _key_changed(self) -> bool:
-        """Look at the key's source; take a new key at once, whatever held the old one back."""
-        if self._key is None or not self._source.watched:
-            return False
-        key = await self._watch.poll(self._key)
-        if key is None:
-            return False
-        _log.info("credential %s: %s holds a new key", self.name, self._source.description)
-        self._key = key
-        self._not_before = -math.inf
-        return self._budget_free_at() <= self._clock.monotonic()
-
-    async def _has_key(self) -> bool:
-        """Read the key where there is none yet; a source that cannot be read is looked at again soon."""
-        if self._key is not None:
-            return True
-        try:
-            self._key = await self._source.read()
-        except KeyUnavailable as error:
-            self._failures += 1
-            self._not_before = self._clock.monotonic() + KEY_CHECK_S
-            self._settle(NoToken(str(error), reason="no_key", retry_after_s=KEY_CHECK_S))
-            return False
-        return True
+    def _notice_clock(self) -> None:
+        """Have the token age right where the wall clock has moved by itself."""
+        moved_s = self._clock_moves.since_last_s()
+        if moved_s < 0:
+            _log.warning("credential %s: the clock was set back by %.0f s", self.name, -moved_s)
+            self._valid_until += moved_s
+            self._refresh_at += moved_s
+        elif moved_s > 0:
+            self._pace.slept(moved_s)
+            if not self._key_rejected and self._key.secret is not None:
+                # What failed before need not fail now: let requests wait for the exchange that is due.
+                self._failure = None
 
     async def _exchange_once(self, trigger: Trigger) -> None:
         """Make one exchange and take in its outcome."""
-        assert self._key is not None  # noqa: S101  # _has_key() came before
+        assert self._key.secret is not None  # noqa: S101  # run() has waited for it
         started_s = self._clock.monotonic()
-        self._started.append(started_s)
+        self._pace.began(started_s)
         self._in_flight = True
         self._wanted = None
         try:
-            token = await self._exchanger.exchange(self._key)
+            token = await self._exchanger.exchange(self._key.secret)
+            if self._clock.wall() >= token.expires_at:
+                raise ExchangeFailed("bad_response", "the token had expired by the time its answer was complete")
         except KeyUnavailable as error:
             self._failed(ExchangeFailed("key_rejected", str(error)), trigger, started_s)
         except ExchangeFailed as error:
             self._failed(error, trigger, started_s)
+        except Exception as error:
+            # A defect, which the task must outlive. The type alone: its text could hold anything.
+            broke = f"the exchange broke ({type(error).__name__})"
+            self._failed(ExchangeFailed("bad_response", broke), trigger, started_s)
         else:
             self._succeeded(token, trigger, started_s)
         finally:
             self._in_flight = False
 
     def _succeeded(self, token: Token, trigger: Trigger, started_s: float) -> None:
-        if self._failure is not None:
+        if self._failures:
             _log.info("credential %s: exchanges succeed again", self.name)
         self._record(trigger, "ok", "", started_s)
+        self._notice_clock()
         self._token = token
+        self._valid_until = token.expires_at
         self._refresh_at = refresh_at(token, self._rules.window_s, self._rng())
-        self.has_had_token = True
+        self._pace.succeeded(self._refresh_at - token.obtained_at)
+        if trigger == "rejection":
+            self._verdicts.replaced(token)
         self._failure = None
         self._key_rejected = False
         self._failures = 0
-        self._not_before = -math.inf
-        self._settle(token)
+        self._waiters.tell(token)
 
     def _failed(self, error: ExchangeFailed, trigger: Trigger, started_s: float) -> None:
-        self._failures += 1
+        """Take in a failure: the exchange stays due. A key once refused is probed slowly, whatever else fails."""
         self._record(trigger, error.outcome, error.detail, started_s)
-        rejected = error.outcome == "key_rejected"
-        wait_s = self._probe_s() if rejected else self._back_off_s(error)
-        self._key_rejected = rejected
-        self._not_before = self._clock.monotonic() + wait_s
-        if self._token is None or rejected:
-            self._wanted = "start" if self._token is None else "expiry"
-        log = _log.error if rejected or self.current() is None else _log.warning
-        log("credential %s: no token from the exchange: %s; next try in %.1f s", self.name, error.detail, wait_s)
-        if rejected:
-            detail = f"the token endpoint refuses the API key of credential {self.name}; {self._remedy_for_key()}"
-            self._settle(KeyRejected(detail, reason="key_rejected", retry_after_s=wait_s))
+        self._failures += 1
+        self._wanted = trigger
+        self._key_rejected = self._key_rejected or error.outcome == "key_rejected"
+        now_s = self._clock.monotonic()
+        if self._key_rejected:
+            wait_s = self._pace.refused(now_s, error.retry_after_s)
+            detail = f"the token endpoint refuses the API key of credential {self.name}; {self._key.remedy}"
+            self._failure = KeyRejected(detail, reason="key_rejected", retry_after_s=wait_s)
         else:
+            wait_s = self._pace.failed(now_s, error.retry_after_s, self._valid_until - self._clock.wall())
             detail = f"no token for credential {self.name}: {error.detail}; it is tried again by itself"
-            self._settle(NoToken(detail, reason="no_token", retry_after_s=wait_s))
-
-    def _remedy_for_key(self) -> str:
-        if self._source.watched:
-            return f"put a valid API key into {self._source.description}: it is used as soon as it is there"
-        return f"put a valid API key into {self._source.description} and start again"
-
-    def _probe_s(self) -> float:
-        return float(min(PROBE_FIRST_S * 1.5 ** max(0, self._failures - 1), PROBE_MOST_S))
-
-    def _back_off_s(self, error: ExchangeFailed) -> float:
-        """Exponential with full jitter, Retry-After where it was given, and one more try before the token expires."""
-        rules = self._rules
-        ceiling_s = min(rules.backoff_first_s * 2.0 ** min(self._failures - 1, 30), rules.backoff_most_s)
-        wait_s = ceiling_s * self._rng()
-        if error.retry_after_s is not None:
-            return max(error.retry_after_s, wait_s)
-        if self._token is not None:
-            left_s = self._token.expires_at - self._clock.wall() - LAST_TRY_S
-            if 0 < left_s < wait_s:
-                return left_s
-        return wait_s
+            self._failure = NoToken(detail, reason="no_token", retry_after_s=wait_s)
+        log = _log.error if self._key_rejected or self.current() is None else _log.warning
+        log("credential %s: no token from the exchange: %s; next try in %.1f s", self.name, error.detail, wait_s)
+        self._waiters.tell(self._failure)
 
     def _record(self, trigger: Trigger, outcome: ExchangeOutcome, detail: str, started_s: float) -> None:
-        duration_s = self._clock.monotonic() - started_s
-        record = ExchangeRecord(self._clock.wall(), trigger, outcome, duration_s, detail)
+        record = ExchangeRecord(self._clock.wall(), trigger, outcome, self._clock.monotonic() - started_s, detail)
         self._recent.append(record)
         self._watcher.exchanged(record)
 
     # Those who wait
 
     def _want(self, trigger: Trigger) -> None:
-        """Have the task make an exchange as soon as it may."""
-        if self._wanted is None:
+        """Have the task make an exchange as soon as it may; the one that runs will do."""
+        if self._in_flight:
+            return
+        if self._wanted is None or trigger == "manual":
             self._wanted = trigger
-            self._changed.set()
+        self._changed.set()
 
     async def _next_token(self, trigger: Trigger) -> Token:
-        """Wait for the outcome of the exchange that runs, or else of the next one."""
-        if len(self._waiting) >= self._most_waiting:
-            raise Overloaded("too many requests wait for a token", reason="waiting", retry_after_s=1)
-        if self._not_before > self._clock.monotonic() and self._failure is not None:
-            raise self._failure_now()
-        if self._budget_free_at() > self._clock.monotonic() and not self._in_flight:
-            raise NoToken(f"the exchange budget of credential {self.name} is used up", reason="budget", retry_after_s=1)
+        """Wait for the outcome of the exchange that runs, or else of the next one, if that may begin in time."""
+        if self._stopped is not None:
+            raise anew(self._stopped, retry_after_s=1)
         if not self._in_flight:
-            self._want(trigger)
-        outcome: asyncio.Future[Token] = asyncio.get_running_loop().create_future()
-        self._waiting.add(outcome)
+            self._raise_if_held_back(trigger)
+        self._want(trigger)
         try:
-            async with asyncio.timeout(self._wait_s):
-                return await outcome
+            return await self._waiters.token(self._wait_s)
         except TimeoutError:
             detail = f"the token endpoint of credential {self.name} does not answer in time"
             raise NoToken(detail, reason="no_token", retry_after_s=1) from None
-        finally:
-            self._waiting.discard(outcome)
 
-    def _settle(self, outcome: Token | CredentialError) -> None:
-        """Tell everybody who waits."""
-        waiting, self._waiting = self._waiting, set()
-        if isinstance(outcome, CredentialError):
-            self._failure = outcome
-        for waiter in waiting:
-            if waiter.done():
-                continue
-            if isinstance(outcome, Token):
-                waiter.set_result(outcome)
-            else:
-                waiter.set_exception(self._failure_now())
+    def _raise_if_held_back(self, trigger: Trigger) -> None:
+        """Raise where the exchange will not begin in time. Only who has no token at all waits for the budget."""
+        hold_s = self._held_back_s(trigger)
+        if self._failure is not None and (hold_s > 0 or self._key.secret is None):
+            raise self._failure_now()
+        if hold_s > (self._wait_s if trigger == "expiry" else 0.0):
+            detail = f"the exchange budget of credential {self.name} is used up"
+            raise NoToken(detail, reason="budget", retry_after_s=hold_s)
 
     def _failure_now(self) -> CredentialError:
         """Return the last failure, with the time that is left until the next try."""
-        failure = self._failure
-        assert failure is not None  # noqa: S101  # callers have seen one
-        left_s = max(1.0, self._not_before - self._clock.monotonic())
-        return type(failure)(failure.detail, reason=failure.reason, retry_after_s=left_s)
+        assert self._failure is not None  # noqa: S101  # callers have seen one
+        return anew(self._failure, max(1.0, self._held_back_s("expiry")))

@@ -167,8 +167,7 @@ def _fill(rules: ExchangeRules, key: str) -> _Request:
     if rules.basic is not None:
         pair = f"{filled(rules.basic.username)}:{filled(rules.basic.password)}"
         headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
-    theirs = {name.lower() for name, _ in rules.headers}
-    headers = {name: value for name, value in headers.items() if name.lower() not in theirs}
+    # Of names that differ in case only, aiohttp sends the last: those of the rules replace ours.
     return _Request(headers | {name: filled(value) for name, value in rules.headers}, body)
 
 

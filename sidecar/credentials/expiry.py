@@ -92,7 +92,7 @@ def jwt_exp(secret: Secret) -> object | None:
     """Return a JWT's `exp` as it stands there, unverified; None for a token that is no JWT or has none."""
     try:
         claims = jwt.decode(secret.reveal(), options={"verify_signature": False})
-    except (jwt.PyJWTError, ValueError, RecursionError):
+    except (jwt.PyJWTError, ValueError, RecursionError):  # older releases of PyJWT let the last one through
         return None
     return claims.get("exp")
 

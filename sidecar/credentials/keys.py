@@ -22,6 +22,8 @@ from sidecar.errors import KeyUnavailable
 from sidecar.secret import Secret
 
 MOST_KEY_BYTES = 64 * 1024
+# A local read takes far less. One that does not end must hold up neither renewals nor the next requests' look-ups.
+PATIENCE_S = 0.1
 _BOM = b"\xef\xbb\xbf"
 _ROUND_IT_BYTES = len(_BOM + b"\r\n")
 
@@ -119,7 +121,12 @@ class FileKey:
     async def read(self) -> Secret:
         """Return the key. Raises KeyUnavailable where the file cannot be read or holds no key."""
         # In a thread: the file may lie on a network disk that hangs.
-        return clean_key(await asyncio.to_thread(self._read), self.description)
+        try:
+            content = await asyncio.to_thread(self._read)
+        except RuntimeError:
+            # The machine allows no more threads for now.
+            raise KeyUnavailable(f"{self.description} cannot be read: no thread to read it in") from None
+        return clean_key(content, self.description)
 
     def _read(self) -> bytes:
         try:
@@ -139,7 +146,8 @@ class KeyWatch:
 
     A file that is being written is seen half-written by one read and whole by a later one. So a
     new key counts once two polls in a row have read the same; it is for the caller to leave
-    a second or more between polls.
+    a second or more between polls. A read that hangs is waited for over many polls: there is
+    never more than one, or they would take all the threads there are.
 
     Args:
         source: where the key comes from.
@@ -148,10 +156,11 @@ class KeyWatch:
     def __init__(self, source: KeySource) -> None:
         self._source = source
         self._candidate: Secret | None = None
+        self._reading: asyncio.Task[Secret] | None = None
         self.problem: str | None = None
 
     async def poll(self, known: Secret | None) -> Secret | None:
-        """Return the new key when it has changed and settled; else None.
+        """Return the new key when it has changed and settled; else None, within `PATIENCE_S`.
 
         A source that cannot be read is no change; `problem` then says why, until a read succeeds.
 
@@ -159,8 +168,15 @@ class KeyWatch:
             known: the key in use, or None where there is none yet.
         """
         before, self._candidate = self._candidate, None
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._source.read())
+        await asyncio.wait([self._reading], timeout=PATIENCE_S)
+        if not self._reading.done():
+            self.problem = f"{self._source.description} cannot be read: it does not answer"
+            return None
+        reading, self._reading = self._reading, None
         try:
-            key = await self._source.read()
+            key = reading.result()
         except KeyUnavailable as exc:
             self.problem = str(exc)
             return None
@@ -169,6 +185,11 @@ class KeyWatch:
             return None
         self._candidate = key
         return key if key == before else None
+
+    def close(self) -> None:
+        """Give up a read that has not ended."""
+        if self._reading is not None and not self._reading.cancel() and not self._reading.cancelled():
+            self._reading.exception()  # read in vain; a task that nobody asks would complain
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -1,0 +1,136 @@
+"""The wall clock moves by itself: a laptop sleeps, somebody sets the time, a battery was empty."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from sidecar.credentials.credential import CLOCK_CHECK_S
+from sidecar.credentials.token import Token
+from tests.credentials.kept import DOWN, HOUR_S, REFUSED, FakeKeySource, Says, keeping, outcome, timed
+from tests.credentials.virtual_time import in_virtual_time
+
+FIFTY_YEARS_S = 50 * 365 * 24 * HOUR_S
+
+
+@pytest.mark.parametrize("slept_s", [2 * HOUR_S, 8 * HOUR_S, FIFTY_YEARS_S])
+@in_virtual_time
+async def test_the_first_request_after_a_sleep_has_a_token(slept_s: float) -> None:
+    """The old one is not used, even at once; one exchange brings another."""
+    async with keeping() as kept:
+        old = await kept.credential.wait()
+        await asyncio.sleep(100.2)
+        kept.clock.move(slept_s)
+        assert kept.credential.current() is None
+        token, took_s = await timed(kept.credential.wait())
+        assert isinstance(token, Token)
+        assert token is not old
+        assert took_s == pytest.approx(0.01)
+        await asyncio.sleep(600)
+        assert kept.count == 2
+
+
+@in_virtual_time
+async def test_a_sleep_is_noticed_without_a_request() -> None:
+    """Within 15 s; nothing else goes on in this process."""
+    async with keeping(source=FakeKeySource(watched=False)) as kept:
+        await kept.credential.wait()
+        await asyncio.sleep(100)
+        kept.clock.move(+2 * HOUR_S)
+        await asyncio.sleep(CLOCK_CHECK_S + 0.1)
+        kept.valid()
+        assert kept.count == 2
+
+
+@pytest.mark.parametrize("by_s", [-1.5, -60, -HOUR_S, -FIFTY_YEARS_S])
+@in_virtual_time
+async def test_a_clock_that_is_set_back_misses_no_renewal(by_s: float) -> None:
+    """The token does not live longer for it, and there is no loop."""
+    async with keeping(then=Says(life_s=900), source=FakeKeySource(watched=False)) as kept:
+        await kept.credential.wait()
+        await asyncio.sleep(100)
+        kept.clock.move(by_s)
+        await asyncio.sleep(900 - 60 - 100)
+        assert kept.count == 2
+        assert kept.state == "fresh"
+        await asyncio.sleep(6 * HOUR_S)
+        assert kept.count <= 2 + 6 * HOUR_S / 700
+        kept.valid()
+
+
+@in_virtual_time
+async def test_a_token_is_not_worn_past_its_life_by_a_clock_that_is_set_back() -> None:
+    """The endpoint is down, so there is no other; it ends when it would have ended."""
+    async with keeping(Says(life_s=900), then=DOWN) as kept:
+        await kept.credential.wait()
+        await asyncio.sleep(100)
+        kept.clock.move(-HOUR_S)
+        await asyncio.sleep(798)
+        kept.valid()
+        await asyncio.sleep(3)
+        assert kept.credential.current() is None
+        assert kept.state == "expired"
+
+
+@in_virtual_time
+async def test_a_clock_that_stands_still_does_not_stop_time() -> None:
+    """Renewals go on, without a loop."""
+    async with keeping(then=Says(life_s=900), source=FakeKeySource(watched=False)) as kept:
+        await kept.credential.wait()
+        kept.clock.stop()
+        await asyncio.sleep(6 * HOUR_S)
+        assert 6 * HOUR_S / 900 <= kept.count <= 6 * HOUR_S / 700
+        kept.clock.go_on()
+        await asyncio.sleep(HOUR_S)
+        kept.valid()
+
+
+@in_virtual_time
+async def test_a_clock_that_is_set_back_and_forth_makes_no_storm() -> None:
+    """Every ten seconds, by an hour: within the budget, and there is always a token to be had."""
+    async with keeping() as kept:
+        await kept.credential.wait()
+        for number in range(360):
+            kept.clock.move(HOUR_S if number % 2 else -HOUR_S)
+            await kept.credential.wait()
+            await asyncio.sleep(10)
+        assert kept.exchanger.began_within(60) <= 12
+
+
+@in_virtual_time
+async def test_time_slept_counts_as_waited() -> None:
+    """An endpoint that asked for an hour's rest has had it."""
+    async with keeping(Says(), Says(fails="rate_limited", retry_after_s=HOUR_S)) as kept:
+        await kept.credential.wait()
+        await outcome(_refreshed(kept.credential.refresh()))
+        kept.clock.move(+2 * HOUR_S)
+        token, took_s = await timed(kept.credential.wait())
+        assert isinstance(token, Token)
+        assert took_s == pytest.approx(0.01)
+
+
+@in_virtual_time
+async def test_requests_after_a_sleep_wait_for_the_exchange() -> None:
+    """What failed before the sleep is not held against those that come after it, not even the second of them."""
+    async with keeping(Says(life_s=300), DOWN, Says(takes_s=1)) as kept:
+        await kept.credential.wait()
+        await outcome(_refreshed(kept.credential.refresh()))
+        kept.clock.move(+HOUR_S)
+        tokens = await asyncio.gather(*(outcome(kept.credential.wait()) for _ in range(10)))
+        assert set(tokens) == {kept.valid()}
+
+
+@in_virtual_time
+async def test_a_refused_key_is_still_refused_after_a_sleep() -> None:
+    """Sleeping does not mend a key: requests are told at once."""
+    async with keeping(then=REFUSED) as kept:
+        await outcome(kept.credential.wait())
+        kept.clock.move(+10)
+        _, took_s = await timed(kept.credential.wait())
+        assert took_s == 0
+
+
+async def _refreshed(refresh: object) -> Token | None:
+    await refresh  # type: ignore[misc]
+    return None

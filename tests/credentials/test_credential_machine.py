@@ -1,0 +1,290 @@
+"""Whatever happens in whatever order, a credential keeps its promises.
+
+Requests, rejections, refreshes, faults of the token endpoint, keys that come and go, a wall clock
+that jumps and stops: Hypothesis puts them in any order, over virtual hours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from sidecar.credentials.clock_moves import LEAST_MOVE_S
+from sidecar.credentials.credential import CLOCK_CHECK_S
+from sidecar.credentials.keys import PATIENCE_S
+from sidecar.credentials.rules import RefreshRules
+from sidecar.credentials.token import Token
+from sidecar.errors import CredentialError, Overloaded
+from sidecar.secret import Secret
+from tests.credentials.kept import (
+    DOWN,
+    GOOD_KEY,
+    HANGS,
+    REFUSED,
+    FakeExchanger,
+    FakeKeySource,
+    Kept,
+    Says,
+    keeping,
+    settled,
+)
+from tests.credentials.virtual_time import VirtualLoop
+
+BUDGET = RefreshRules(budget_count=12, budget_per_s=60)
+WAIT_S = 8.0
+MOST_WAITING = 20
+LONGEST_EXCHANGE_S = 10.0
+# A clock that is set back, or stands, is noticed no later than this: between two looks there is a sleep or an exchange.
+NOTICED_S = max(CLOCK_CHECK_S, LONGEST_EXCHANGE_S) + LEAST_MOVE_S + PATIENCE_S
+# After this long with everything in order there is a token: the longest Retry-After here, the probe, the budget.
+ALL_WELL_S = 400.0
+
+LIVES = st.sampled_from([0.5, 3.0, 7.0, 20.0, 90.0, 600.0, 3600.0])
+ANSWERS = st.one_of(
+    st.builds(Says, life_s=LIVES, takes_s=st.sampled_from([0.0, 0.01, 2.0, 9.0])),
+    st.builds(Says, life_s=LIVES, text=st.just("always-the-same")),
+    st.sampled_from([DOWN, HANGS, REFUSED, Says(fails="bad_response"), Says(fails=RuntimeError("a defect"))]),
+    st.builds(Says, fails=st.just("rate_limited"), retry_after_s=st.floats(0, 90)),
+)
+
+
+class Credentials(RuleBasedStateMachine):
+    """One credential, and everybody who can do something to it."""
+
+    kept: Kept
+
+    @initialize(answer=ANSWERS, watched=st.booleans(), seed=st.integers(0, 9), key=st.sampled_from([GOOD_KEY, None]))
+    def begin(self, answer: Says, watched: bool, seed: int, key: Secret | None) -> None:
+        """The endpoint, and the key's source, may be in any state at the start."""
+        self.runner = asyncio.Runner(loop_factory=VirtualLoop)
+        self.waiting: set[asyncio.Task[None]] = set()
+        self.old_tokens: list[Token] = []
+        self.clock_went_back = False
+        self.watched = watched
+        self.keeper: AbstractAsyncContextManager[Kept] = keeping(
+            then=answer,
+            rules=BUDGET,
+            source=FakeKeySource(key or GOOD_KEY, watched=watched),
+            most_waiting=MOST_WAITING,
+            wait_s=WAIT_S,
+            rng=random.Random(seed).random,
+            good_keys=[GOOD_KEY],
+        )
+        self.kept = self.do(self.keeper.__aenter__())
+        if key is None:
+            self.kept.source.key = None
+        self.do(settled())
+
+    def teardown(self) -> None:
+        """The end comes at any moment, and nobody waits beyond it."""
+        if not hasattr(self, "kept"):
+            return
+        try:
+            self.end()
+        finally:
+            self.runner.close()
+
+    def end(self) -> None:
+        """End it, and look at what is left."""
+        before_s = self.kept.clock.monotonic()
+        self.do(self.keeper.__aexit__(None, None, None))
+        self.do(settled())
+        assert not self.waiting, "somebody waits beyond the end"
+        assert self.kept.clock.monotonic() == before_s, "the end took its time"
+        assert self.kept.exchanger.began_within(BUDGET.budget_per_s - 1e-6) <= BUDGET.budget_count
+
+    # What can happen
+
+    @rule(seconds=st.one_of(st.floats(0, 2), st.floats(0, 60), st.floats(0, 2000)))
+    def time_passes(self, seconds: float) -> None:
+        """Look in between, too."""
+        for _ in range(10):
+            self.do(asyncio.sleep(seconds / 10))
+            self.the_token_is_alive()
+
+    @rule(answer=ANSWERS)
+    def endpoint_answers(self, answer: Says) -> None:
+        """From the next exchange on."""
+        self.kept.exchanger.then = answer
+
+    @rule(key=st.sampled_from([GOOD_KEY, Secret("bad-key"), Secret("half"), None]))
+    def key_changes(self, key: Secret | None) -> None:
+        """It is written, wrong, half-written, or gone."""
+        self.kept.source.key = key
+
+    @rule(by_s=st.sampled_from([-1e5, -3600.0, -30.0, -1.1, -0.5, 0.5, 30.0, 3600.0, 1e5]))
+    def clock_moves(self, by_s: float) -> None:
+        """Set back, set forward, or slept."""
+        self.kept.clock.move(by_s)
+        self.clock_went_back = self.clock_went_back or by_s < 0
+
+    @rule()
+    def clock_stops(self) -> None:
+        """It stands still."""
+        self.kept.clock.stop()
+        self.clock_went_back = True
+
+    @rule()
+    def clock_goes_on(self) -> None:
+        """And goes on."""
+        self.kept.clock.go_on()
+
+    @rule(count=st.integers(1, 30))
+    def requests_come(self, count: int) -> None:
+        """They wait for nothing where there is a token."""
+        had = self.kept.credential.current()
+        before = len(self.waiting)
+        self.spawn(*(self.request() for _ in range(count)))
+        if had is not None and self.kept.credential.current() is had:
+            assert len(self.waiting) == before, "a request waits though there is a token"
+
+    @rule(count=st.integers(1, 30), old=st.booleans())
+    def upstream_rejects(self, count: int, old: bool) -> None:
+        """The current token, or one of before."""
+        tokens = self.old_tokens[:1] if old else self.old_tokens[-1:]
+        self.spawn(*(self.rejection(token) for token in tokens for _ in range(count)))
+
+    @rule()
+    def upstream_rejects_what_cannot_be_repeated(self) -> None:
+        """Nobody waits for the renewal."""
+        if self.old_tokens:
+            self.kept.credential.renew_after(self.old_tokens[-1])
+
+    @rule(taken=st.booleans())
+    def upstream_judges(self, taken: bool) -> None:
+        """It takes a token, or gives up on it."""
+        if self.old_tokens:
+            judge = self.kept.credential.accepted if taken else self.kept.credential.note_rejected
+            judge(self.old_tokens[-1])
+
+    @rule()
+    def somebody_asks_for_a_refresh(self) -> None:
+        """An operator."""
+        self.spawn(self.refresh())
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def one_leaves(self, data: st.DataObject) -> None:
+        """A client disconnects."""
+        task = data.draw(st.sampled_from(sorted(self.waiting, key=id)))
+        task.cancel()
+        self.do(settled())
+
+    @rule()
+    def all_is_well_again(self) -> None:
+        """Then there is a token, whatever was before, and nothing is wrong any more."""
+        self.kept.clock.go_on()
+        self.kept.exchanger.then = Says()
+        self.kept.source.key = GOOD_KEY
+        if not self.watched and self.kept.credential.status().fingerprint not in ("", GOOD_KEY.fingerprint()):
+            return
+        self.do(asyncio.sleep(ALL_WELL_S))
+        status = self.kept.credential.status()
+        assert (status.state, status.usable, status.error, status.remedy) == ("fresh", True, None, None)
+        wakes = self.loop.wake_ups
+        count = self.kept.count
+        self.do(asyncio.sleep(60))
+        assert self.loop.wake_ups - wakes <= 65, "it is busy though nothing is due"
+        assert self.kept.count <= count + 1, "it renews what is fresh"
+
+    # What always holds
+
+    @invariant()
+    def the_token_is_alive(self) -> None:
+        """By the wall clock; and by the time that has truly passed, but for what it takes to notice a wrong clock."""
+        token = self.kept.credential.current()
+        if token is None:
+            return
+        if not self.old_tokens or self.old_tokens[-1] is not token:
+            self.old_tokens.append(token)
+        over_s = self.kept.clock.monotonic() - self.kept.exchanger.ends_s[id(token)]
+        assert over_s <= (NOTICED_S if self.clock_went_back else 0)
+
+    @invariant()
+    def exchanges_are_single_and_within_the_budget(self) -> None:
+        """Never two at a time, never more than the budget in any window."""
+        exchanger: FakeExchanger = self.kept.exchanger
+        assert exchanger.most_running <= 1
+        recent = exchanger.began_s[-BUDGET.budget_count - 1 :]
+        assert len(recent) <= BUDGET.budget_count or recent[-1] - recent[0] >= BUDGET.budget_per_s - 1e-6
+
+    @invariant()
+    def the_status_is_true(self) -> None:
+        """The state, and whether there is a token, agree; an error comes with a remedy; the task lives."""
+        status = self.kept.credential.status()
+        assert status.usable == (self.kept.credential.current() is not None)
+        if status.state != "key_rejected":
+            assert status.usable == (status.state in ("fresh", "stale"))
+        assert (status.error is None) == (status.remedy is None)
+        assert status.consecutive_failures == 0 or status.last_exchange is not None
+        assert not self.kept.task.done()
+
+    @invariant()
+    def the_crowd_is_bounded(self) -> None:
+        """Of those who wait."""
+        assert len(self.waiting) <= MOST_WAITING
+
+    # Those who do it
+
+    async def request(self) -> None:
+        """Get a token that is alive, or an error with a time, within the limit."""
+        began_s = self.kept.clock.monotonic()
+        try:
+            token = await self.kept.credential.wait()
+        except (CredentialError, Overloaded) as error:
+            assert error.retry_after_s is not None
+            assert error.retry_after_s > 0
+        else:
+            assert self.kept.clock.wall() < token.expires_at
+        assert self.kept.clock.monotonic() - began_s <= WAIT_S + 1e-6
+
+    async def rejection(self, rejected: Token) -> None:
+        """Get another token, or none; never the same bytes; and never an error."""
+        began_s = self.kept.clock.monotonic()
+        token = await self.kept.credential.replacement(rejected)
+        assert token is None or token.secret != rejected.secret
+        assert self.kept.clock.monotonic() - began_s <= WAIT_S + 1e-6
+
+    async def refresh(self) -> None:
+        """Get an exchange, or an error of the credential."""
+        try:
+            await self.kept.credential.refresh()
+        except CredentialError as error:
+            assert error.detail
+
+    @property
+    def loop(self) -> VirtualLoop:
+        """The loop of this run."""
+        loop = self.runner.get_loop()
+        assert isinstance(loop, VirtualLoop)
+        return loop
+
+    def do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run it to its end; look at those who were waiting and are done."""
+        outcome = self.loop.run_until_complete(work)
+        for task in [task for task in self.waiting if task.done()]:
+            self.waiting.discard(task)
+            if not task.cancelled():
+                task.result()
+        return outcome
+
+    def spawn(self, *work: Coroutine[Any, Any, None]) -> None:
+        """Begin it, without waiting for it."""
+        self.waiting.update(self.loop.create_task(each) for each in work)
+        self.do(settled())
+
+
+Credentials.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+TestCredentials = Credentials.TestCase
