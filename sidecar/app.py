@@ -137,6 +137,7 @@ class App:
             self._spawn,
             limits=connection_limits(self._config),
             most_connections=limits.connections or most_connections(),
+            reader=self._parts.reader,
             turned_away=lambda error: self._turned_away(problem(error, close=True), error.reason),
         )
 
@@ -208,7 +209,9 @@ class App:
 
         try:
             if self._load is None:
-                raise ConfigError([Mistake("reload", 0, 0, "", "this sidecar was started without a configuration to reload")])
+                raise ConfigError(
+                    [Mistake("reload", 0, 0, "", "this sidecar was started without a configuration to reload")]
+                )
             await self._take(self._load())
         except (ConfigError, StartError) as error:
             self.last_reload = Reload(self._clock.wall(), str(error))
@@ -233,6 +236,7 @@ class App:
             _log.warning("admin.listen has changed; it takes a restart")
         before, self._parts, self._config = self._parts, parts, config
         self._listener.limits = connection_limits(config)
+        self._listener.reader = parts.reader
         self._path.switch(parts.gate, parts.routes)
         self._run_credentials()
         for address, sock in added.items():

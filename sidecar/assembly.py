@@ -12,6 +12,7 @@ from sidecar.config.values import Config, CredentialConfig, KeyConfig, RouteConf
 from sidecar.credentials.credential import Credential, Exchanger
 from sidecar.credentials.exchange import HTTPExchanger, StaticExchanger
 from sidecar.credentials.keys import EnvironmentKey, FileKey, KeySource, LiteralKey
+from sidecar.dataplane.http1 import RequestReader, fold
 from sidecar.dataplane.pool import Pool
 from sidecar.gate import TOKEN_FIELD, Gate
 from sidecar.route import Route
@@ -37,11 +38,14 @@ class Parts:
     gate: Gate
     routes: Routes[Route]
     by_name: Mapping[str, Route]
+    reader: RequestReader
     credentials: Mapping[str, Made]
     pools: Mapping[UpstreamConfig, Pool]
 
 
-def assemble(config: Config, stats: Stats, clock: Clock, gate_token: Secret | None, before: Parts | None = None) -> Parts:
+def assemble(
+    config: Config, stats: Stats, clock: Clock, gate_token: Secret | None, before: Parts | None = None
+) -> Parts:
     """Make everything that a configuration asks for.
 
     Args:
@@ -65,7 +69,9 @@ def assemble(config: Config, stats: Stats, clock: Clock, gate_token: Secret | No
         for route in config.routes
     ]
     gate = Gate(origins=config.gate.origins, require_header=config.gate.require_header, require_token=gate_token)
-    return Parts(gate, Routes(routes), {route.name: route for _, route in routes}, credentials, pools)
+    watched = gate.watched.union(*(route.dropped for _, route in routes))
+    reader = RequestReader(config.limits.fields, watched)
+    return Parts(gate, Routes(routes), {route.name: route for _, route in routes}, reader, credentials, pools)
 
 
 def key_source(key: KeyConfig) -> KeySource:
@@ -128,12 +134,13 @@ def _route(route: RouteConfig, made: Made | None, pool: Pool, stats: Stats) -> R
     rules = made.config if made is not None else None
     dropped = {TOKEN_FIELD}
     if rules is not None:
-        dropped |= {name.lower().replace("_", "-").encode() for name in (rules.inject.header, *rules.inject.drop)}
+        dropped |= {fold(name) for name in (rules.inject.header, *rules.inject.drop)}
     return Route(
         route.name,
         pool=pool,
         host=(route.upstream.host_header or urlsplit(route.upstream.url).netloc).encode(),
         credential=made.credential if made is not None else None,
+        injected=fold(rules.inject.header) if rules is not None else b"",
         dropped=frozenset(dropped),
         reject_statuses=frozenset(rules.reject_statuses if rules is not None else ()),
         hold_down_s=rules.refresh.hold_down_s if rules is not None else 0.0,

@@ -28,9 +28,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
-ExchangeOutcome = Literal[
-    "ok", "key_rejected", "rate_limited", "server_error", "timeout", "network", "bad_response"
-]
+ExchangeOutcome = Literal["ok", "key_rejected", "rate_limited", "server_error", "timeout", "network", "bad_response"]
 EXCHANGE_OUTCOMES: tuple[ExchangeOutcome, ...] = get_args(ExchangeOutcome)
 Phase = Literal["connect", "tls", "send", "head", "body"]
 

@@ -15,12 +15,13 @@ import hmac
 from dataclasses import dataclass
 
 from sidecar.errors import BadRequest, Refused
-from sidecar.messages import RequestHead
+from sidecar.messages import Fields, RequestHead
 from sidecar.secret import Secret
 
 TOKEN_FIELD = b"sidecar-token"
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
+_FOLD = str.maketrans("_.", "--")
 _NEVER = frozenset((b"CONNECT", b"TRACE"))
 _OWN_SITES = frozenset((b"same-origin", b"none"))
 
@@ -64,11 +65,12 @@ class Gate:
         require_token: Secret | None = None,
     ) -> None:
         self._origins = frozenset(origin.encode() for origin in origins)
-        self._header = (
-            None
-            if require_header is None
-            else (require_header.name.lower().replace("_", "-").encode(), require_header.value.encode())
-        )
+        self._header = None
+        self.watched = frozenset((TOKEN_FIELD,))  # what it asks a head for
+        if require_header is not None:
+            name = require_header.name.lower().translate(_FOLD).encode()
+            self._header = (name, require_header.value.encode())
+            self.watched |= {name}
         self._token = require_token
 
     def admit(self, head: RequestHead, own: frozenset[bytes]) -> None:
@@ -83,28 +85,29 @@ class Gate:
         """
         if head.method in _NEVER:
             raise BadRequest("this method is not served here", reason="method", status=405)
-        host = head.host
+        fields = head.fields
+        host = fields.host
         if host is None:
             raise BadRequest("no Host (RFC 9112 3.2)", reason="host")
         if host not in own and host.lower() not in own:
             raise Refused("the Host is not one of this listener's", reason="host")
         if head.authority is not None and head.authority.lower() not in own:
             raise Refused("the target's authority is not one of this listener's", reason="host")
-        if head.origin is not None or head.sec_fetch_site is not None:
-            self._admit_browser(head, host)
-        if self._header is not None and head.value(self._header[0]) != self._header[1]:
+        if fields.from_browser:
+            self._admit_browser(fields, host)
+        if self._header is not None and fields.value(self._header[0]) != self._header[1]:
             raise Refused("a field that callers must send is missing", reason="require_header")
         if self._token is not None:
-            given = head.value(TOKEN_FIELD) or b""
+            given = fields.value(TOKEN_FIELD) or b""
             if not hmac.compare_digest(given, self._token.reveal()):
                 raise Refused("Sidecar-Token is missing or wrong", reason="require_token")
 
-    def _admit_browser(self, head: RequestHead, host: bytes) -> None:
+    def _admit_browser(self, fields: Fields, host: bytes) -> None:
         """Only pages that came from this listener, or from a configured origin."""
-        if head.origin is not None:
-            if head.origin in self._origins:
-                return
-            if head.origin.lower() != b"http://" + host.lower():
-                raise Refused("a web page of another origin", reason="origin")
-        if head.sec_fetch_site is not None and head.sec_fetch_site not in _OWN_SITES:
+        origins = fields.values(b"origin")
+        if len(origins) == 1 and origins[0] in self._origins:
+            return
+        if any(origin.lower() != b"http://" + host.lower() for origin in origins):
+            raise Refused("a web page of another origin", reason="origin")
+        if not _OWN_SITES.issuperset(fields.values(b"sec-fetch-site")):
             raise Refused("a web page of another site", reason="origin")

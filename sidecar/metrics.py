@@ -139,7 +139,9 @@ def _route_histograms(stats: Stats) -> Iterator[Metric]:
     def of(attribute: str) -> list[tuple[str, Histogram]]:
         return [(name, getattr(route, attribute)) for name, route in stats.routes.items()]
 
-    yield _histogram("request_duration_seconds", "From a request's head to the end of its answer.", "route", of("duration"))
+    yield _histogram(
+        "request_duration_seconds", "From a request's head to the end of its answer.", "route", of("duration")
+    )
     yield _histogram("upstream_ttfb_seconds", "From sending a request to its answer's head.", "route", of("ttfb"))
     yield _histogram("overhead_seconds", "The part of a request that is spent in the sidecar.", "route", of("overhead"))
     yield _histogram("token_wait_seconds", "How long requests waited that found no token.", "route", of("token_wait"))

@@ -1,4 +1,4 @@
-"""Our own answers: problem details (RFC 9457) with Proxy-Status (RFC 9209), so that ours are told from the upstream's."""
+"""Our own answers: problem details (RFC 9457) with Proxy-Status (RFC 9209), to be told from the upstream's."""
 
 from __future__ import annotations
 

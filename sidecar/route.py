@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from sidecar.credentials.credential import Credential
 from sidecar.credentials.token import Token
-from sidecar.dataplane.http1 import dropped_fields
+from sidecar.dataplane.http1 import REQUEST_HOP, RESPONSE_HOP
 from sidecar.dataplane.pool import Pool
-from sidecar.messages import RequestHead
+from sidecar.messages import NOTHING, RequestHead
 from sidecar.stats import RouteStats
+
+
+_NOT_IN_HTTP_10 = frozenset((b"expect",))  # to be ignored there, RFC 9110 10.1.1
 
 
 class Route:
@@ -18,6 +21,7 @@ class Route:
         pool: connections to the upstream.
         host: the upstream's Host value.
         credential: whose token is put on, or None for none.
+        injected: folded name of the field that carries the token, or b"".
         dropped: folded names of client fields that do not pass: the injected one, and what the credential adds to it.
         reject_statuses: what counts as a rejection.
         hold_down_s: how long a forbidden route causes no exchange.
@@ -33,6 +37,7 @@ class Route:
         pool: Pool,
         host: bytes,
         credential: Credential | None,
+        injected: bytes,
         dropped: frozenset[bytes],
         reject_statuses: frozenset[int],
         hold_down_s: float,
@@ -46,34 +51,35 @@ class Route:
         self.reject_statuses = reject_statuses
         self.replay_body_bytes = replay_body_bytes
         self.stats = stats
-        self.response_dropped = frozenset((b"www-authenticate",)) if agent_safe else frozenset[bytes]()
-        self._host_line = b"Host: " + host
-        self._dropped = dropped
+        # An upstream that reflects the token must not hand it to the app; Authorization never passes anyway.
+        self.reflected = frozenset((injected,)) - RESPONSE_HOP if injected else NOTHING
+        self.response_dropped = RESPONSE_HOP | self.reflected | ({b"www-authenticate"} if agent_safe else NOTHING)
+        self._host_line = b" HTTP/1.1\r\nHost: " + host
+        self.dropped = REQUEST_HOP | dropped
         self._hold_down_s = hold_down_s
         self.held_down_until = 0.0
+        self.last_accepted: Token | None = None
 
     def request_head(self, head: RequestHead, target: bytes, token: Token | None) -> bytes:
         """Return the bytes of the head to send: the app's lines as they came, our Host, and the token.
 
-        Every copy of the injected field that the app sent is dropped, whatever its case, `_` and `.` spellings included.
+        Every copy of the injected field that the app sent is dropped, whatever its case, also spelt with `_` or `.`.
         """
-        if target is head.target and not head.http_10:
-            start_line = head.start_line
-        else:
-            start_line = b"%b %b HTTP/1.1" % (head.method, target)
-        names = dropped_fields(head.nominated, self._dropped)
-        parts = [start_line, self._host_line]
-        parts += [line for name, line in head.lines if name not in names]
-        if head.upgrade is not None:
-            parts += (b"Connection: Upgrade", b"Upgrade: " + head.upgrade)
-        if token is not None:
-            parts += (token.line.reveal(), b"")  # the line ends itself
-        else:
-            parts += (b"", b"")
-        return b"\r\n".join(parts)
+        fields = head.fields
+        dropped = self.dropped
+        if fields.nominated:
+            dropped |= fields.nominated
+        if head.http_10:
+            dropped |= _NOT_IN_HTTP_10
+        lines = fields.without(dropped)
+        token_line = token.line.reveal() if token is not None else b""
+        if fields.upgrade is not None:
+            token_line += b"Connection: Upgrade\r\nUpgrade: " + fields.upgrade + b"\r\n"
+        return b"".join((head.method, b" ", target, self._host_line, lines, b"\r\n", token_line, b"\r\n"))
 
     def accepted(self, token: Token) -> None:
         """The upstream took this token."""
+        self.last_accepted = token
         if self.credential is not None:
             self.credential.accepted(token)
 

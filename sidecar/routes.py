@@ -173,7 +173,7 @@ class Routes(Generic[R]):
         if self._catches_all:
             return self._routes[0]
         path = head.path
-        host = (head.authority or head.host or b"").lower()
+        host = (head.authority or head.fields.host or b"").lower()
         if host.rpartition(b":")[2].isdigit():
             host = host.rpartition(b":")[0]
         for route in self._routes:

@@ -58,7 +58,13 @@ async def _exchange_each(config: Config) -> list[tuple[str, bool, str]]:
         try:
             token = await exchanges.exchange(await key_source(credential.api_key).read())
             life = token.expires_at - clock.wall()
-            results.append((credential.name, True, "a token that does not expire" if life == math.inf else f"a token for {life:.0f} s"))
+            results.append(
+                (
+                    credential.name,
+                    True,
+                    "a token that does not expire" if life == math.inf else f"a token for {life:.0f} s",
+                )
+            )
         except (ExchangeFailed, KeyUnavailable) as error:
             results.append((credential.name, False, str(error)))
         finally:
@@ -91,14 +97,14 @@ async def _serve(config: Config, load: Callable[[], Config]) -> int:
     loop.add_signal_handler(signal.SIGHUP, reload_wanted.set)
     app = App(config, load=load, on_quit=told.set)
     await app.start()
-    tasks = [asyncio.ensure_future(_reloads(app, reload_wanted))]
+    reloading = loop.create_task(_reloads(app, reload_wanted))
     await told.wait()
+    reloading.cancel()
     _log.info("stopping: what runs may finish within %g s", config.drain.most_s)
-    stopping = asyncio.ensure_future(app.stop())
-    hurry = asyncio.ensure_future(at_once.wait())
-    await asyncio.wait([stopping, hurry], return_when=asyncio.FIRST_COMPLETED)
-    for task in (*tasks, stopping, hurry):
-        task.cancel()
+    # What is left of either ends with the loop.
+    await asyncio.wait(
+        [loop.create_task(app.stop()), loop.create_task(at_once.wait())], return_when=asyncio.FIRST_COMPLETED
+    )
     return 0
 
 

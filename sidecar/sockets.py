@@ -1,4 +1,4 @@
-"""Listening sockets: made before anything else is loaded, so that a start is quick and an address in use is said at once."""
+"""Listening sockets: made first, so that a start is quick and an address in use is said at once."""
 
 from __future__ import annotations
 

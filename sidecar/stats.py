@@ -73,12 +73,19 @@ class RouteStats:
         self.replays = dict.fromkeys(REPLAY_OUTCOMES, 0)
         self.failures = dict.fromkeys(FAILURE_PHASES, 0)
 
-    def answered(self, method: bytes, status: int) -> None:
+    def relayed(self, ttfb_s: float, overhead_s: float) -> None:
+        """Count an answer that goes back to its app."""
+        self.ttfb.observe(ttfb_s)
+        self.overhead.observe(overhead_s)
+
+    def done(self, method: bytes, status: int, duration_s: float) -> None:
         """Count a request that is done.
 
         Args:
             status: of its answer, a 101 counting as success; 0 where it has none, or not a whole one.
         """
+        self.in_flight -= 1
+        self.duration.observe(duration_s)
         code_class = (status // 100 or 6) - 2 if status != 101 else 0
         (self.requests.get(method) or self.requests[OTHER_METHOD])[code_class] += 1
 

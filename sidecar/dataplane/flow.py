@@ -17,7 +17,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from sidecar.messages import Line
+from sidecar.dataplane.http1 import without
+from sidecar.messages import NOTHING
 
 # What may wait in memory between two connections before reading stops; one read of uvloop brings up to 256 KiB.
 HELD_BYTES = 64 * 1024
@@ -94,13 +95,20 @@ class Endpoint(asyncio.Protocol):
 
 
 class Sink:
-    """One body's way onto a connection, in the framing that its head announced."""
+    """One body's way onto a connection, in the framing that its head announced.
 
-    __slots__ = ("_chunked", "_endpoint")
+    Args:
+        endpoint: the connection.
+        chunked: whether the framing is that.
+        dropped: folded names of fields that may not pass as trailers.
+    """
 
-    def __init__(self, endpoint: Endpoint, chunked: bool) -> None:
+    __slots__ = ("_chunked", "_dropped", "_endpoint")
+
+    def __init__(self, endpoint: Endpoint, chunked: bool, dropped: frozenset[bytes] = NOTHING) -> None:
         self._endpoint = endpoint
         self._chunked = chunked
+        self._dropped = dropped
 
     @property
     def writable(self) -> bool:
@@ -120,12 +128,30 @@ class Sink:
             endpoint.transport.write(piece)
         endpoint.progressed()
 
-    def close(self, trailers: list[Line]) -> None:
-        """Send what ends the body cleanly."""
+    def close(self, trailers: bytes) -> None:
+        """Send what ends the body cleanly; `trailers` are whole lines."""
         self._endpoint.inflow = None
         if self._chunked:
-            lines = b"".join(line + b"\r\n" for _, line in trailers)
-            self._endpoint.transport.write(b"0\r\n" + lines + b"\r\n")
+            passed = without(trailers, self._dropped) if trailers else b""
+            self._endpoint.transport.write(b"0\r\n" + passed + b"\r\n")
+
+
+class Pipe(Sink):
+    """A stream's way onto a connection that is no longer HTTP: its end is the end of what the connection sends."""
+
+    __slots__ = ()
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint, chunked=False)
+
+    def close(self, trailers: bytes) -> None:
+        """Pass the end on; TLS has no half of a connection, so there it is the end of both."""
+        super().close(trailers)
+        transport = self._endpoint.transport
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:
+            transport.close()
 
 
 class Body:
@@ -156,7 +182,7 @@ class Body:
         self.length = length
         self.complete = False
         self.error: Exception | None = None
-        self.trailers: list[Line] = []
+        self.trailers = b""
         self.held: list[bytes] = []
         self.held_bytes = 0
         self._source = source
@@ -182,7 +208,7 @@ class Body:
             if self.held_bytes >= HELD_BYTES:
                 self._source.pause_reading()
 
-    def end(self, trailers: list[Line]) -> None:
+    def end(self, trailers: bytes = b"") -> None:
         """No more will come: the body is whole."""
         self.complete = True
         self.trailers = trailers

@@ -13,28 +13,25 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
+import struct
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, cast
 
 from sidecar.dataplane.flow import HELD_BYTES, Body, Endpoint
-from sidecar.dataplane.http1 import (
-    END_OF_HEAD,
-    BadFraming,
-    ChunkedDecoder,
-    RequestReader,
-    SizedDecoder,
-    UntilClose,
-    body_decoder,
-)
+from sidecar.dataplane.framing import BadFraming, ChunkedDecoder, SizedDecoder, UntilClose, body_decoder
+from sidecar.dataplane.http1 import END_OF_HEAD, RequestReader
 from sidecar.errors import BadRequest, ClientGone, Overloaded, SidecarError
-from sidecar.messages import RequestHead
+from sidecar.messages import Fields, RequestHead
 
 # An app that shuts down its sending side may still be reading (`nc -N`), or be gone: TCP cannot tell. It gets this long.
 HALF_CLOSE_GRACE_S = 0.75
 # After an answer that ends the connection, what still arrives is read and thrown away for this long,
 # so that a reset does not destroy the answer on its way (RFC 9112 9.6).
 LINGER_S = 1.0
+# SO_LINGER on, of 0 s: closing resets the connection.
+_RESET = struct.pack("ii", 1, 0)
 # How many connections beyond the limit may be told so at a time; the rest is cut.
 MOST_TURNED_AWAY = 64
 EMPTY_CHECK_S = 0.02
@@ -67,14 +64,17 @@ class ClientConnection(Endpoint):
         self._listener = listener
         self._limits = listener.limits
         self._loop = loop
-        self._reader = listener.reader
         self._task: asyncio.Task[None] | None = None
         self._ended = False
+        self._reads_on = False
         self._finishing = False
+        self._cut_at = math.inf
         self.deadline = math.inf
         # Per request
         self._buffer: bytes | bytearray = b""
         self._head_end = -1
+        self._fields: Fields | None = None
+        self._body_idle_s = math.inf
         self._waiter: asyncio.Future[None] | None = None
         self._body: Body | None = None
         self._decoder: SizedDecoder | ChunkedDecoder | UntilClose | None = None
@@ -82,55 +82,61 @@ class ClientConnection(Endpoint):
 
     # For the request path
 
-    async def next_request(self) -> tuple[RequestHead, Body | None] | None:
-        """Wait for the next request's head; its body, if any, is arriving.
-
-        Returns:
-            None where there will be no more: the app has left, is idle for too long, or we drain.
+    def take_request(self) -> tuple[RequestHead, Body | None] | None:
+        """Return the next request if its head is there; its body, if any, is arriving.
 
         Raises:
             BadRequest: what came is not one clear request.
         """
+        self._waiter = None
         self._body = None
-        if self._finishing or self.transport.is_closing():
+        if isinstance(self.fault, BadRequest):
+            raise self.fault
+        if self.fault is not None or self._finishing or (self._head_end < 0 and not self._find_head()):
             return None
-        self._expect_head()
-        while not self._find_head():
-            if self._ended or self._listener.draining:
-                return None
-            self.resume_reading()
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-            if self.transport.is_closing():
-                return None
-            if self.fault is not None:
-                raise self.fault
         if self._head_end < 0:
             raise BadRequest("the request's head is too large", reason="head_too_large", status=431)
         end = self._head_end + 4
         raw, self._buffer = bytes(self._buffer[:end]), bytes(self._buffer[end:])
         self._head_end = -1
+        self._reads_on = self._ended
         self.deadline = math.inf
-        head = self._reader.read(raw)
-        if head.chunked or head.length:
-            self._body = body = Body(self, None if head.chunked else head.length)
-            self._decoder = body_decoder(head.length, head.chunked)
-            self.deadline = self._loop.time() + self._limits.body_idle_timeout_s
-            if self._buffer:
-                rest, self._buffer = bytes(self._buffer), b""
-                self._feed(rest)
-                if self.fault is not None:
-                    raise self.fault
-            return head, body
+        head = self._listener.reader.read(raw, self._fields)
+        fields = self._fields = head.fields
+        if fields.chunked or fields.length:
+            return head, self._begin_body(fields)
         return head, None
+
+    def _begin_body(self, fields: Fields) -> Body:
+        self._body = body = Body(self, None if fields.chunked else fields.length)
+        self._decoder = body_decoder(fields.length, fields.chunked)
+        self._body_idle_s = self._limits.body_idle_timeout_s
+        self.deadline = self._loop.time() + self._body_idle_s
+        if self._buffer:
+            rest, self._buffer = bytes(self._buffer), b""
+            self._feed(rest)
+            if self.fault is not None:
+                raise self.fault
+        return body
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether another request may come: the app has not left, and we do not drain."""
+        gone = self._ended or self._finishing or self.fault is not None or self.transport.is_closing()
+        return not gone and not self._listener.draining
+
+    def arrival(self) -> asyncio.Future[None]:
+        """Return what is done once there is a head to take, or nothing more will come."""
+        self._expect_head()
+        self.resume_reading()
+        self._waiter = self._loop.create_future()
+        return self._waiter
 
     def tunnel(self) -> Body:
         """Take whatever comes from now on as one stream, until the app ends it (RFC 9110 7.8)."""
         self._body = body = Body(self, None)
         self._decoder = UntilClose()
+        self._body_idle_s = math.inf  # which side is silent, and for how long, is the protocol's affair
         self.deadline = math.inf
         if self._buffer:
             rest, self._buffer = bytes(self._buffer), b""
@@ -140,11 +146,11 @@ class ClientConnection(Endpoint):
     @property
     def keeps_alive(self) -> bool:
         """Whether there may be a next request on this connection, as far as our side goes."""
-        return not self._listener.draining and not self._ended
+        return not self._listener.draining and (not self._ended or bool(self._buffer))
 
     async def drained(self) -> None:
         """Wait until the app has taken enough of its answer for the next one to be worth making."""
-        while not self.writable and not self.transport.is_closing():
+        while not self.writable and not self.transport.is_closing() and self.fault is None:
             self._waiter = self._loop.create_future()
             try:
                 await self._waiter
@@ -153,8 +159,9 @@ class ClientConnection(Endpoint):
 
     def finish(self) -> None:
         """End the connection after what was written; read and drop what still comes, for a moment."""
-        self._finishing = True
+        self._begin_to_end()
         self._buffer = b""
+        self._decoder = None
         if self._body is not None:
             self._body.detach()
         if self._ended or self.transport.is_closing() or not self.transport.can_write_eof():
@@ -162,17 +169,29 @@ class ClientConnection(Endpoint):
             return
         self.transport.write_eof()
         self.resume_reading()
-        self.deadline = self._loop.time() + LINGER_S
 
     def close(self) -> None:
         """End the connection after what was written; nothing more is expected from the app."""
-        self._finishing = True
+        self._begin_to_end()
         self.transport.close()
 
-    def abort(self) -> None:
-        """Cut the connection, so that the app sees that its answer is not whole."""
+    def _begin_to_end(self) -> None:
+        now = self._loop.time()
         self._finishing = True
+        self.deadline = now + LINGER_S
+        self._cut_at = now + self._limits.body_idle_timeout_s
+
+    def abort(self) -> None:
+        """Cut the connection by a reset: the app sees that its answer is not whole, even where only the end would tell."""
+        self._finishing = True
+        if not self.transport.is_closing():
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
+
+    def ensure_ended(self) -> None:
+        """Cut the connection if nothing has begun to end it: its task is over, and nobody would serve it."""
+        if not self._finishing:
+            self.abort()
 
     # asyncio's callbacks
 
@@ -192,17 +211,17 @@ class ClientConnection(Endpoint):
         buffer = self._buffer
         if not buffer:
             self._buffer = data
-            if self._waiter is not None:
-                self._expect_head()
         elif isinstance(buffer, bytearray):
             buffer += data
         else:
-            self._buffer = bytearray(buffer + data)  # grows in place from here: a head of single bytes is not copied each time
+            self._buffer = bytearray(buffer + data)  # grows in place: a head of single bytes is not copied each time
         if self._waiter is None:
             if len(self._buffer) >= HELD_BYTES:
                 self.pause_reading()  # pipelined requests wait their turn in the kernel
         elif self._find_head():
             self._wake()
+        elif not buffer:
+            self._expect_head()
 
     def _expect_head(self) -> None:
         """Set the deadline: for the first byte of a head, or from there for its last one, however slowly it comes."""
@@ -214,8 +233,11 @@ class ClientConnection(Endpoint):
         buffer = self._buffer
         if not buffer:
             return False
-        while buffer[:2] == b"\r\n":
-            self._buffer = buffer = buffer[2:]
+        if buffer[:2] == b"\r\n":
+            at = 2
+            while buffer[at : at + 2] == b"\r\n":
+                at += 2
+            self._buffer = buffer = buffer[at:]
         self._head_end = buffer.find(END_OF_HEAD, 0, self._limits.head_bytes)
         return self._head_end >= 0 or len(buffer) >= self._limits.head_bytes
 
@@ -239,7 +261,7 @@ class ClientConnection(Endpoint):
             self.deadline = math.inf
             body.end(decoder.trailers)
         elif self.reading:
-            self.deadline = self._loop.time() + self._limits.body_idle_timeout_s
+            self.deadline = self._loop.time() + self._body_idle_s
 
     def eof_received(self) -> bool:
         """The app will send no more (asyncio calls this)."""
@@ -249,18 +271,23 @@ class ClientConnection(Endpoint):
         if self._decoder is not None:
             self._end_of_body()
             return True
-        if self._waiter is not None and self.writable:
+        if self._waiter is not None and self._head_end < 0 and self.writable:
             self._wake()
-            return True
-        self._loop.call_later(HALF_CLOSE_GRACE_S, self.interrupt, ClientGone("the app has left"))
+        else:
+            self._loop.call_later(HALF_CLOSE_GRACE_S, self._end_of_grace)
         return True
+
+    def _end_of_grace(self) -> None:
+        """An app that is gone answers what is written to it with a reset; one that does not still reads."""
+        if not self._reads_on:
+            self.interrupt(ClientGone("the app has left"))
 
     def _end_of_body(self) -> None:
         """The app's sending side ended inside a body: a tunnel's end, or a request that will never be whole."""
         body = self._body
         if isinstance(self._decoder, UntilClose) and body is not None:
             self._decoder = None
-            body.end([])
+            body.end()
             return
         self.interrupt(ClientGone("the app has left within its request"))
 
@@ -268,6 +295,8 @@ class ClientConnection(Endpoint):
         """The connection is gone (asyncio calls this)."""
         self._listener.closed(self)
         self._decoder = None
+        if self.inflow is not None:
+            self.inflow.detach()
         self.interrupt(ClientGone("the app has left"))
 
     def interrupt(self, fault: SidecarError) -> None:
@@ -294,6 +323,10 @@ class ClientConnection(Endpoint):
         super().resume_writing()
         self._wake()
 
+    def progressed(self) -> None:
+        """A piece of an answer was written here."""
+        self._reads_on = self._ended
+
     # Deadlines
 
     def pause_reading(self) -> None:
@@ -306,8 +339,8 @@ class ClientConnection(Endpoint):
         """Read again, and expect the body to go on."""
         if not self.reading:
             super().resume_reading()
-            if self._decoder is not None and not self._finishing:
-                self.deadline = self._loop.time() + self._limits.body_idle_timeout_s
+            if self._decoder is not None:
+                self.deadline = self._loop.time() + self._body_idle_s
 
     def drain(self) -> None:
         """End the connection if it waits for a request; otherwise its last answer will say so."""
@@ -319,8 +352,12 @@ class ClientConnection(Endpoint):
         if now < self.deadline:
             return
         self.deadline = math.inf
-        if self._finishing or not self._buffer and self._decoder is None:
-            self.transport.abort() if self._finishing else self.transport.close()
+        if self._finishing and now < self._cut_at and self.transport.get_write_buffer_size():
+            self.deadline = now + LINGER_S  # the app is slow, and still has to get the end of its answer
+        elif self._finishing:
+            self.transport.abort()
+        elif not self._buffer and self._decoder is None:
+            self.close()
         else:
             self.interrupt(BadRequest("the request took too long to arrive", reason="too_slow", status=408))
 
@@ -334,6 +371,7 @@ class Listener:
         limits: for each connection.
         most_connections: at a time; those beyond are told so and closed.
         turned_away: the bytes to tell them.
+        reader: reads heads.
     """
 
     def __init__(
@@ -344,13 +382,14 @@ class Listener:
         limits: Limits,
         most_connections: int,
         turned_away: Callable[[Overloaded], bytes],
+        reader: RequestReader,
     ) -> None:
         self._serve = serve
         self._spawn = spawn
         self._turned_away = turned_away
         self._most_connections = most_connections
         self.limits = limits
-        self.reader = RequestReader(limits.fields)
+        self.reader = reader
         self.draining = False
         self.connections: set[ClientConnection] = set()
         self._loop = asyncio.get_running_loop()

@@ -53,8 +53,11 @@ class Pool:
         self._limits = limits
         self.timeouts = timeouts
         self._most_waiting = most_waiting
+        self._loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()  # asking for it costs a system call before Python 3.12
         self._idle: list[UpstreamConnection] = []
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        # Each gets a connection that has become free, or None where there is room for a new one.
+        self._waiting: deque[asyncio.Future[UpstreamConnection | None]] = deque()
         self._connecting = 0
         self._retired = False
         self.connections: set[UpstreamConnection] = set()
@@ -79,7 +82,7 @@ class Pool:
         """
         while self._idle:
             connection = self._idle.pop()
-            if connection.idle and not (certain and _has_news(connection)):
+            if not connection.transport.is_closing() and not (certain and _has_news(connection)):
                 connection.reused = True
                 return connection
             connection.abort()
@@ -99,41 +102,56 @@ class Pool:
         self._connecting += 1
         try:
             connection = await self._connect()
-        finally:
+        except BaseException:
             self._connecting -= 1
             self._call_next()
+            raise
+        self._connecting -= 1
         self.connections.add(connection)
         return connection
 
     async def _wait_for_place(self) -> UpstreamConnection | None:
         if len(self._waiting) >= self._most_waiting:
             raise Overloaded("too many requests wait for this upstream", reason="upstream_pool_full", retry_after_s=1)
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        place: asyncio.Future[UpstreamConnection | None] = self._loop.create_future()
         self._waiting.append(place)
         try:
             async with asyncio.timeout(self.timeouts.connect_s):
-                await place
-        except TimeoutError:
+                connection = await place
+        except BaseException as error:
+            self._leave_queue(place)
+            if not isinstance(error, TimeoutError):
+                raise
             raise Overloaded(
                 "no connection to this upstream became free in time", reason="upstream_pool_full", retry_after_s=1
             ) from None
-        finally:
-            if place in self._waiting:
-                self._waiting.remove(place)
-            elif place.cancelled():
-                self._call_next()  # called, but its request has left: the place is somebody else's
-        return self.take_idle(certain=False)
+        if connection is None:
+            return None
+        self._idle.append(connection)
+        return self.take_idle(certain=True)
 
-    def _call_next(self) -> None:
-        """A place is free: wake the request that has waited longest."""
+    def _leave_queue(self, place: asyncio.Future[UpstreamConnection | None]) -> None:
+        """Its request has left; if it was called already, what it was given is somebody else's."""
+        if place in self._waiting:
+            self._waiting.remove(place)
+        elif not place.cancelled():
+            connection = place.result()
+            if connection is not None:
+                self.give_back(connection)
+            else:
+                self._call_next()
+
+    def _call_next(self, connection: UpstreamConnection | None = None) -> bool:
+        """Give what has become free to the request that has waited longest; return whether there was one."""
         while self._waiting:
             place = self._waiting.popleft()
             if not place.done():
-                place.set_result(None)
-                return
+                place.set_result(connection)
+                return True
+        return False
 
     async def _connect(self) -> UpstreamConnection:
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         try:
             async with asyncio.timeout(self.timeouts.connect_s):
                 addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
@@ -150,6 +168,10 @@ class Pool:
             ) from None
         except OSError as error:
             raise _unreachable(error) from None
+        if connection.transport.is_closing():
+            raise UpstreamUnreachable(
+                "the upstream ended the connection at once", phase="connect", code="connection_terminated"
+            )
         return connection
 
     def give_back(self, connection: UpstreamConnection) -> None:
@@ -157,10 +179,9 @@ class Pool:
         if self._retired:
             connection.abort()
             return
-        connection.deadline = asyncio.get_running_loop().time() + self._limits.idle_s
-        self._idle.append(connection)
-        if self._waiting:
-            self._call_next()
+        connection.deadline = self._loop.time() + self._limits.idle_s
+        if not self._waiting or not self._call_next(connection):
+            self._idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:
         """A connection is gone."""
@@ -200,7 +221,9 @@ def _unreachable(error: OSError) -> UpstreamError:
     """Say why no connection could be made, in RFC 9209's words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = error.verify_message or "verification failed"
-        return UpstreamUnreachable(f"the upstream's certificate is not trusted: {reason}", phase="tls", code="tls_certificate_error")
+        return UpstreamUnreachable(
+            f"the upstream's certificate is not trusted: {reason}", phase="tls", code="tls_certificate_error"
+        )
     if isinstance(error, ssl.SSLError):
         return UpstreamUnreachable("TLS with the upstream failed", phase="tls", code="tls_protocol_error")
     if isinstance(error, socket.gaierror):

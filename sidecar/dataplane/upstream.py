@@ -1,7 +1,7 @@
 """One connection to an upstream, and the origin it belongs to.
 
-A connection carries one request at a time: `send`, then `response`, then the
-body flows by itself. When the response has ended and its request was sent
+A connection carries one request at a time: `send`, then its future response,
+then the body flows by itself. When the response has ended and its request was sent
 whole, the connection goes back to its pool; in every other case it is closed.
 Bytes that arrive while nothing was asked for condemn it.
 """
@@ -11,21 +11,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
-from sidecar.dataplane.flow import Body, Endpoint, Sink
-from sidecar.dataplane.http1 import (
-    END_OF_HEAD,
-    BadFraming,
-    ChunkedDecoder,
-    ResponseReader,
-    SizedDecoder,
-    UntilClose,
-    body_decoder,
-)
+from sidecar.dataplane.flow import Body, Endpoint, Pipe, Sink
+from sidecar.dataplane.framing import BadFraming, ChunkedDecoder, SizedDecoder, UntilClose, body_decoder
+from sidecar.dataplane.http1 import END_OF_HEAD, read_response
 from sidecar.errors import Phase, UpstreamError, UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
-from sidecar.messages import ResponseHead
+from sidecar.messages import NOTHING, Fields, ResponseHead
 
 if TYPE_CHECKING:
     from sidecar.dataplane.pool import Pool
@@ -33,12 +25,21 @@ if TYPE_CHECKING:
 RESPONSE_HEAD_BYTES = 64 * 1024
 # More than any real server sends before its answer; a stream of them would otherwise never end.
 MOST_INTERIM_RESPONSES = 32
-
-_READER = ResponseReader()
+_VERSION = b"HTTP/1."
 
 
 class Unanswered(UpstreamUnreachable):
     """The connection ended before a byte of the answer came: what a pooled connection that the upstream has just closed does."""
+
+
+Response = tuple[ResponseHead, Body | None]
+
+
+class Owner(Protocol):
+    """Whose request a connection carries."""
+
+    def interim(self, head: ResponseHead) -> None:
+        """An interim response (1xx, but not 101) has come."""
 
 
 class UpstreamConnection(Endpoint):
@@ -59,30 +60,30 @@ class UpstreamConnection(Endpoint):
         # Per request
         self._method = b""
         self._request_body: Body | None = None
-        self._on_interim: Callable[[ResponseHead], None] | None = None
-        self._waiter: asyncio.Future[ResponseHead] | None = None
-        self._busy = False
-        self.owner: object = None
+        self._waiter: asyncio.Future[Response] | None = None
+        self.busy = False
+        self.owner: Owner | None = None
+        self._fields: Fields | None = None
         self._head: ResponseHead | None = None
         self._interim = 0
+        self._idle_s = math.inf
         self._buffer = b""
         self._body: Body | None = None
         self._decoder: SizedDecoder | ChunkedDecoder | UntilClose | None = None
-        self.answered_at = 0.0
 
     # For the request path
 
     def send(
         self,
-        owner: object,
+        owner: Owner,
         head: bytes,
         method: bytes,
         body: Body | None = None,
         *,
         chunked: bool = False,
+        dropped: frozenset[bytes] = NOTHING,
         replay: bool = False,
-        on_interim: Callable[[ResponseHead], None] | None = None,
-    ) -> None:
+    ) -> asyncio.Future[Response]:
         """Send a request; its body goes on flowing as it arrives.
 
         Args:
@@ -90,45 +91,37 @@ class UpstreamConnection(Endpoint):
             head: the bytes of start line and fields, empty line included.
             body: what follows, or None.
             chunked: how the body is framed.
+            dropped: folded names of fields that may not pass as trailers.
             replay: send what was kept of the body instead of what is held.
-            on_interim: told of each 1xx response but 101.
+
+        Returns:
+            The future response: its head, and its body, which is arriving or has arrived (None where there is none, or
+            where it came whole with the head). It fails with `Unanswered` where the connection ends before any byte
+            of an answer, and with another `UpstreamError` where the upstream is too slow or does not speak HTTP.
+            By the time that whoever awaits it runs on, this connection may already carry somebody else's request.
         """
-        self._busy = True
+        self.busy = True
         self.owner = owner
         self._head = None
         self._method = method
-        self._on_interim = on_interim
         self._interim = 0
         self._request_body = body
         self._body = None
         self.deadline = self._loop.time() + self._pool.timeouts.head_s
         self.transport.write(head)
         if body is not None:
-            sink = Sink(self, chunked)
+            sink = Sink(self, chunked, dropped)
             if replay:
                 body.replay(sink)
             else:
                 body.attach(sink)
-
-    async def response(self) -> tuple[ResponseHead, Body | None]:
-        """Wait for the answer's head; its body, if any, is arriving or has arrived.
-
-        Raises:
-            Unanswered: the connection ended before any byte of an answer.
-            UpstreamError: it is too slow, or what came is not HTTP.
-        """
-        if self._head is None:
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        assert self._head is not None  # noqa: S101  # set before the waiter's result is
-        return self._head, self._body
+        self._waiter = self._loop.create_future()
+        return self._waiter
 
     def tunnel(self, source: Body) -> Body:
         """After a 101: what the app sends from now on goes through as it is, and what comes back as well."""
-        source.attach(Sink(self, chunked=False))
+        self._request_body = source
+        source.attach(Pipe(self))
         assert self._body is not None  # noqa: S101  # made with the 101's head
         return self._body
 
@@ -143,7 +136,7 @@ class UpstreamConnection(Endpoint):
     @property
     def idle(self) -> bool:
         """Whether it may be given to the next request."""
-        return not self._busy and not self.transport.is_closing()
+        return not self.busy and not self.transport.is_closing()
 
     # asyncio's callbacks
 
@@ -156,7 +149,7 @@ class UpstreamConnection(Endpoint):
         if self._decoder is not None:
             self._feed(data)
             return
-        if not self._busy or self._head is not None:
+        if not self.busy or self._head is not None:
             self.transport.abort()  # nobody asked: whatever comes next would be taken for the answer to the next request
             return
         if self._buffer:
@@ -168,9 +161,11 @@ class UpstreamConnection(Endpoint):
                 self._buffer = data
                 if len(data) > RESPONSE_HEAD_BYTES:
                     self._fail(UpstreamProtocol("the upstream's head is too large", phase="head"))
+                elif not _VERSION.startswith(data[: len(_VERSION)]):
+                    self._fail(UpstreamProtocol("the upstream's answer is not HTTP/1.1", phase="head"))
                 return
             try:
-                head = _READER.read(data[: end + 4], self._method)
+                head = read_response(data[: end + 4], self._method, self._fields)
             except UpstreamError as error:
                 self._fail(error)
                 return
@@ -184,23 +179,27 @@ class UpstreamConnection(Endpoint):
         self._interim += 1
         if self._interim > MOST_INTERIM_RESPONSES:
             self._fail(UpstreamProtocol("the upstream sends nothing but interim answers", phase="head"))
-        elif self._on_interim is not None:
-            self._on_interim(head)
+        elif self.owner is not None:
+            self.owner.interim(head)
 
     def _answer(self, head: ResponseHead, rest: bytes) -> None:
         """The final head is there: hand it over, and take in what came with it."""
-        self.answered_at = time.perf_counter()
+        head.received_at = time.perf_counter()
         self._head = head
-        if head.length == 0 and not head.chunked and head.status != 101:
-            self._complete(rest)
+        self._fields = head.fields
+        waiter, length = self._waiter, head.length
+        if length is not None and len(rest) >= length and head.status != 101:
+            head.content = rest if len(rest) == length else rest[:length]
+            self._complete(rest[length:])
         else:
             self._body = Body(self, None if head.status == 101 else head.length)
             self._decoder = UntilClose() if head.status == 101 else body_decoder(head.length, head.chunked)
-            self.deadline = self._loop.time() + self._pool.timeouts.idle_s
+            self._idle_s = math.inf if head.status == 101 else self._pool.timeouts.idle_s
+            self.deadline = self._loop.time() + self._idle_s
             if rest:
                 self._feed(rest)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(head)
+        if waiter is not None and not waiter.done():
+            waiter.set_result((head, self._body))
 
     def _feed(self, data: bytes) -> None:
         """Pass on a piece of the body."""
@@ -218,7 +217,7 @@ class UpstreamConnection(Endpoint):
             body.end(decoder.trailers)
             self._complete(rest)
         elif self.reading:
-            self.deadline = self._loop.time() + self._pool.timeouts.idle_s
+            self.deadline = self._loop.time() + self._idle_s
 
     def _complete(self, rest: bytes) -> None:
         """The response has ended: back to the pool, or the end of this connection."""
@@ -227,11 +226,12 @@ class UpstreamConnection(Endpoint):
         if rest or not sent or not self._head.keep_alive:
             self.abort()
             return
-        self._busy = False
+        self.busy = False
         self.owner = None
+        self._waiter = None
         self._request_body = None
-        self._on_interim = None
-        self.resume_reading()
+        if not self.reading:
+            self.resume_reading()
         self._pool.give_back(self)
 
     def _fail(self, error: UpstreamError) -> None:
@@ -247,7 +247,7 @@ class UpstreamConnection(Endpoint):
         """The upstream will send no more (asyncio calls this): the end of a body that the connection's end closes."""
         if isinstance(self._decoder, UntilClose) and self._body is not None:
             self._decoder = None
-            self._body.end([])
+            self._body.end()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -264,7 +264,9 @@ class UpstreamConnection(Endpoint):
     def _lost_before_answer(self) -> UpstreamError:
         if self._buffer or self._interim:
             return UpstreamProtocol("the upstream ended the connection within its answer's head", phase="head")
-        return Unanswered("the upstream ended the connection without an answer", phase="head", code="connection_terminated")
+        return Unanswered(
+            "the upstream ended the connection without an answer", phase="head", code="connection_terminated"
+        )
 
     # Deadlines
 
@@ -277,7 +279,7 @@ class UpstreamConnection(Endpoint):
         """Read again, and expect something within the idle time-out."""
         if not self.reading:
             super().resume_reading()
-            self.deadline = self._loop.time() + self._pool.timeouts.idle_s
+            self.deadline = self._loop.time() + self._idle_s
 
     def resume_writing(self) -> None:
         """The socket has drained (asyncio calls this): the upstream is alive."""
@@ -286,7 +288,7 @@ class UpstreamConnection(Endpoint):
 
     def progressed(self) -> None:
         """A piece of the request was sent: the answer may take its time from here."""
-        if self._busy and self._head is None:
+        if self.busy and self._head is None:
             self.deadline = self._loop.time() + self._pool.timeouts.head_s
 
     def check(self, now: float) -> None:
@@ -294,8 +296,12 @@ class UpstreamConnection(Endpoint):
         if now < self.deadline:
             return
         self.deadline = math.inf
-        if not self._busy:
+        if not self.busy:
             self.transport.close()
+            return
+        if self._request_body is not None and not self._request_body.complete and self.writable:
+            # It waits for the rest of the request, as we do: that is the app's time.
+            self.deadline = now + self._pool.timeouts.head_s
             return
         phase: Phase = "head" if self._head is None else "body"
         self._fail(UpstreamTimeout(f"the upstream sent nothing for too long ({phase})", phase=phase))

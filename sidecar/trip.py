@@ -1,0 +1,74 @@
+"""One request on its way: what the steps of the path hand to each other, and what is counted at its end."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from sidecar.dataplane.flow import Body
+from sidecar.dataplane.http1 import RESPONSE_HOP
+from sidecar.dataplane.listener import ClientConnection
+from sidecar.messages import RequestHead, ResponseHead
+
+if TYPE_CHECKING:
+    from sidecar.dataplane.upstream import UpstreamConnection
+    from sidecar.route import Route
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Trip:
+    """A request between its head and the end of its answer.
+
+    `connection` is the one that it was last sent on. `status` is 0 until an answer begins, and again where one that
+    had begun was cut. `relaying` says that bytes of the upstream's answer have gone to the app. `waited_s` is time
+    spent waiting for a token or a connection. Moments are seconds of `time.perf_counter`.
+    """
+
+    __slots__ = (
+        "body",
+        "client",
+        "connection",
+        "continued",
+        "head",
+        "relaying",
+        "route",
+        "sent_at",
+        "started_at",
+        "status",
+        "target",
+        "waited_s",
+    )
+
+    def __init__(self, client: ClientConnection, head: RequestHead, body: Body | None) -> None:
+        self.client = client
+        self.head = head
+        self.body = body
+        self.route: Route | None = None
+        self.target = b""
+        self.connection: UpstreamConnection | None = None
+        self.continued = False
+        self.relaying = False
+        self.status = 0
+        self.sent_at = 0.0
+        self.waited_s = 0.0
+        self.started_at = perf_counter()
+
+    def interim(self, head: ResponseHead) -> None:
+        """Pass a 1xx on (RFC 9110 15.2); a second "go on" would be one too many, and HTTP/1.0 knows none."""
+        if self.head.http_10 or self.client.transport.is_closing():
+            return
+        if head.status == 100:
+            if self.continued or not self.head.fields.expects_continue:
+                return
+            self.continued = True
+        fields = head.fields
+        lines = fields.without(RESPONSE_HOP | fields.nominated)
+        self.client.transport.write(b"".join((b"HTTP/1.1", head.status_line[8:], lines, b"\r\n\r\n")))
+
+    def go_on(self, connection: UpstreamConnection) -> None:
+        """The upstream has not said whether it wants the body: tell the app to send it."""
+        waits = self.connection is connection and not self.status and not self.continued
+        if waits and self.body is not None and not self.body.complete and not self.client.transport.is_closing():
+            self.continued = True
+            self.client.transport.write(_CONTINUE)

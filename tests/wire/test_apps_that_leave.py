@@ -1,0 +1,190 @@
+"""An app that leaves takes its upstream request with it; one that only stops sending still gets its answer."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.fakes import PATIENCE_S, Wire, always, response, silent
+from tests.wire.running import in_front_of
+
+LEAVING = pytest.mark.parametrize("how", ["close", "reset"])
+CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class Ended:
+    """A script that waits for the end of its connection, after what it was given to do."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    async def __call__(self, wire: Wire) -> None:
+        await self.begin(wire)
+        self.asked.set()
+        await wire.ended(PATIENCE_S)
+        self._ended.set()
+
+    async def begin(self, wire: Wire) -> None:
+        """Read a request's head."""
+        await wire.head()
+
+    async def within_a_second(self) -> None:
+        """Wait for the end."""
+        async with asyncio.timeout(1):
+            await self._ended.wait()
+
+
+@LEAVING
+async def test_an_app_that_leaves_before_its_answer(how: str) -> None:
+    """The upstream's connection ends within a second."""
+    script = Ended()
+    async with in_front_of(script) as (sidecar, _):
+        wire = await sidecar.connect()
+        await wire.send(sidecar.ask_bytes())
+        await script.asked.wait()
+        getattr(wire, how)()
+        await script.within_a_second()
+        await sidecar.nothing_left()
+        assert sidecar.app.stats.route("crm").requests[b"GET"] == [0, 0, 0, 0, 1]  # aborted
+
+
+@LEAVING
+async def test_an_app_that_leaves_together_with_its_request(how: str) -> None:
+    """Request and end in one go, many times: nothing stays behind."""
+    async with in_front_of(silent) as (sidecar, _):
+        for _ in range(30):
+            wire = await sidecar.connect()
+            wire.writer.write(sidecar.ask_bytes())
+            getattr(wire, how)()
+        await sidecar.nothing_left(within_s=2)
+
+
+@LEAVING
+async def test_an_app_that_leaves_within_its_request(how: str) -> None:
+    """The upstream sees that the body is not whole."""
+    script = Ended()
+    async with in_front_of(script) as (sidecar, _):
+        wire = await sidecar.connect()
+        await wire.send(sidecar.ask_bytes("POST", "/", "Content-Length: 100"), b"some")
+        await script.asked.wait()
+        getattr(wire, how)()
+        await script.within_a_second()
+        await sidecar.nothing_left()
+
+
+@LEAVING
+@pytest.mark.parametrize("framing", ["sized", "chunked"])
+async def test_an_app_that_leaves_within_its_answer(how: str, framing: str) -> None:
+    """The upstream is not read to its end for nobody."""
+
+    class Streaming(Ended):
+        async def begin(self, wire: Wire) -> None:
+            await wire.request()
+            await wire.send(CHUNKED_HEAD if framing == "chunked" else b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+
+    script = Streaming()
+    async with in_front_of(script) as (sidecar, _):
+        wire = await sidecar.connect()
+        await wire.send(sidecar.ask_bytes())
+        await wire.head()
+        getattr(wire, how)()
+        await script.within_a_second()
+        await sidecar.nothing_left()
+
+
+async def test_apps_that_leave_while_much_is_coming() -> None:
+    """30 of them, at any moment of a large answer: each of their upstream connections ends."""
+
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(CHUNKED_HEAD)
+        while True:
+            await wire.send(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+
+    async with in_front_of(script) as (sidecar, _):
+        for number in range(30):
+            wire = await sidecar.connect()
+            await wire.send(sidecar.ask_bytes())
+            await wire.exactly(1000 * number + 1)
+            (wire.reset if number % 2 else wire.close)()
+        await sidecar.nothing_left(within_s=2)
+
+
+async def test_an_app_that_leaves_within_a_head() -> None:
+    """Nothing goes upstream, nothing stays."""
+    async with in_front_of(always(response())) as (sidecar, upstream):
+        for how in ("close", "reset"):
+            wire = await sidecar.connect()
+            await wire.send(b"GET / HTTP/1.1\r\nHo")
+            getattr(wire, how)()
+        await sidecar.nothing_left()
+        assert upstream.connections == []
+
+
+async def test_an_app_that_stops_sending_still_gets_its_answer() -> None:
+    """`nc -N` and HTTP/1.0 scripts end their side behind the request."""
+    async with in_front_of(always(response())) as (sidecar, _):
+        for _ in range(20):
+            wire = await sidecar.connect()
+            await wire.send(sidecar.ask_bytes("POST", "/", body=b"sent"))
+            wire.half_close()
+            answer = await wire.response()
+            assert (answer.status, answer.body, answer.value("connection")) == (200, b"fine", b"close")
+            assert await wire.rest() == b""
+        await sidecar.nothing_left()
+
+
+async def test_an_app_that_stops_sending_still_gets_all_its_answers() -> None:
+    """To every request that it had pipelined."""
+    async with in_front_of(always(response())) as (sidecar, _):
+        wire = await sidecar.connect()
+        await wire.send(sidecar.ask_bytes() * 5)
+        wire.half_close()
+        answers = [await wire.response() for _ in range(5)]
+        assert [answer.value("connection") for answer in answers] == [None] * 4 + [b"close"]
+        assert await wire.rest() == b""
+
+
+async def test_an_app_that_stops_sending_still_gets_a_long_answer() -> None:
+    """Longer than what is waited for one that has left: it reads, and that shows."""
+
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(CHUNKED_HEAD)
+        for _ in range(12):
+            await wire.send(b"1\r\nx\r\n")
+            await asyncio.sleep(0.1)
+        await wire.send(b"0\r\n\r\n")
+
+    async with in_front_of(script) as (sidecar, _):
+        wire = await sidecar.connect()
+        await wire.send(sidecar.ask_bytes())
+        wire.half_close()
+        answer = await wire.response()
+        assert (answer.status, answer.body) == (200, b"x" * 12)
+
+
+async def test_an_app_that_leaves_does_not_disturb_others() -> None:
+    """On the same route, at the same time."""
+
+    async def script(wire: Wire) -> None:
+        while True:
+            request = await wire.request()
+            await asyncio.sleep(0.01)
+            await wire.send(response(request.target))
+
+    async with in_front_of(script) as (sidecar, _):
+
+        async def stays(number: int) -> None:
+            assert (await sidecar.ask(target=f"/{number}")).body == b"/%d" % number
+
+        async def leaves() -> None:
+            wire = await sidecar.connect()
+            await wire.send(sidecar.ask_bytes())
+            await asyncio.sleep(0.005)
+            wire.reset()
+
+        await asyncio.gather(*(stays(number) for number in range(50)), *(leaves() for _ in range(50)))
+        await sidecar.nothing_left()
