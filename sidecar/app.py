@@ -14,6 +14,7 @@ import resource
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from sidecar import __version__
 from sidecar.clock import Clock, SystemClock
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from sidecar.admin.view import Reload, RouteView
     from sidecar.assembly import Parts
     from sidecar.dataplane.listener import Listener
+    from sidecar.dataplane.pool import Pool
     from sidecar.metrics import Gauges
     from sidecar.path import Path
 
@@ -73,6 +75,8 @@ class App:
         self._servers: dict[Address, asyncio.Server] = {}
         self._admin_socket: socket.socket | None = None
         self._tasks: dict[object, asyncio.Task[None]] = {}
+        # Those that a reload has let go too, for as long as a request is still using them.
+        self._pools: WeakSet[Pool] = WeakSet()
         self._parts: Parts
         self._path: Path
         self._listener: Listener
@@ -94,6 +98,7 @@ class App:
             self._close_sockets()
             raise
         self._parts = await self._assembled(self._config, None)
+        self._pools.update(self._parts.pools.values())
         self._serve_apps()
         for address, sock in self._sockets.items():
             await self._accept(address, sock)
@@ -176,7 +181,7 @@ class App:
             await asyncio.sleep(SWEEP_S)
             now = loop.time()
             self._listener.sweep(now)
-            for pool in self._parts.pools.values():
+            for pool in tuple(self._pools):
                 pool.sweep(now)
 
     async def _serve_admin(self) -> None:
@@ -235,8 +240,8 @@ class App:
         if config.admin.listen != self._config.admin.listen:
             _log.warning("admin.listen has changed; it takes a restart")
         before, self._parts, self._config = self._parts, parts, config
-        self._listener.limits = connection_limits(config)
-        self._listener.reader = parts.reader
+        self._pools.update(parts.pools.values())
+        self._listener.switch(connection_limits(config), parts.reader)
         self._path.switch(parts.gate, parts.routes)
         self._run_credentials()
         for address, sock in added.items():
@@ -274,7 +279,7 @@ class App:
             await _cancelled(task)
         for made in self._parts.credentials.values():
             await made.exchanger.close()
-        for pool in self._parts.pools.values():
+        for pool in tuple(self._pools):
             pool.close()
         await self._admin.stop()
         for address in self._sockets:

@@ -26,12 +26,12 @@ _FINE, _FAILED, _WRONG, _INTERRUPTED = 0, 1, 2, 130
 _WIDTH = 80
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _CONFIG_FLAGS = (
-    ("--listen", "ADDRESS", "where apps connect (default: 127.0.0.1:8080)"),
-    ("--upstream", "URL", "the origin to forward to"),
-    ("--preset", "NAME", "rules for a vendor: giantcontext, oauth2, static, ..."),
-    ("--api-key-file", "FILE", "the file that holds the API key"),
-    ("--api-key-env", "NAME", "the environment variable that holds the API key"),
-    ("--admin-listen", "ADDRESS", "health, metrics, status (default: 127.0.0.1:8081)"),
+    ("--listen", "ADDRESS", "where apps connect (SIDECAR_LISTEN, 127.0.0.1:8080)"),
+    ("--upstream", "URL", "the origin to forward to (SIDECAR_UPSTREAM, the preset's)"),
+    ("--preset", "NAME", "giantcontext, oauth2 or static (SIDECAR_PRESET)"),
+    ("--api-key-file", "FILE", "the file that holds the API key (SIDECAR_API_KEY_FILE)"),
+    ("--api-key-env", "NAME", "the variable that holds the API key (SIDECAR_API_KEY)"),
+    ("--admin-listen", "ADDRESS", "health, metrics, status (SIDECAR_ADMIN_LISTEN, 127.0.0.1:8081)"),
 )
 
 
@@ -154,7 +154,15 @@ def _nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def _takes_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-c", "--config", metavar="FILE", help="the configuration file")
+    parser.description = (
+        f"{parser.description}\nNot given: the variable in parentheses, else the file, else the default there."
+    )
+    parser.add_argument(
+        "-c",
+        "--config",
+        metavar="FILE",
+        help="the configuration file (SIDECAR_CONFIG, ~/.config/sidecar/config.yaml, /etc/sidecar/config.yaml)",
+    )
     for flag, value, purpose in _CONFIG_FLAGS:
         parser.add_argument(flag, metavar=value, help=purpose)
 
@@ -194,7 +202,9 @@ def _takes_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _takes_vendor(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--listen", metavar="ADDRESS", default="127.0.0.1:9400", help="default: 127.0.0.1:9400")
+    parser.add_argument(
+        "--listen", metavar="ADDRESS", default="127.0.0.1:9400", help="where it listens (default: 127.0.0.1:9400)"
+    )
     parser.add_argument(
         "--token-life", metavar="TIME", type=_seconds, default=60.0, help="how long its tokens live (default: 60s)"
     )
@@ -263,7 +273,7 @@ def _vendor(args: argparse.Namespace) -> int:
     try:
         _complete(serve(options, host.strip("[]"), int(port)))
     except OSError as error:
-        _complain(f"the pretend vendor cannot listen on {args.listen}: {error.strerror}. Choose another with --listen.")
+        _complain(f"the pretend vendor cannot listen on {args.listen}: {_reason(error)}. Choose another with --listen.")
         return _FAILED
     return _FINE
 
@@ -376,6 +386,11 @@ def _seconds(text: str) -> float:
     return float(number) * _UNITS_S[unit]
 
 
+def _reason(error: OSError) -> str:
+    """Return what the system says of it; an event loop's own text repeats the address."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)
+
+
 def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
@@ -406,10 +421,12 @@ COMMANDS = {
         _takes_vendor,
     ),
     "healthcheck": Command(
-        "exit with 0 if a running one is alive", "sidecar healthcheck --ready", _healthcheck, _takes_healthcheck
+        "exit with 0 if a running sidecar is alive", "sidecar healthcheck --ready", _healthcheck, _takes_healthcheck
     ),
-    "wait": Command("wait until a running one is ready", "sidecar wait --max 30s && ./my-app", _wait, _takes_wait),
-    "status": Command("show how a running one is", "sidecar status --admin 127.0.0.1:8081", _status, _takes_status),
-    "schema": Command("print a JSON Schema of the configuration", "sidecar schema > sidecar.schema.json", _schema),
+    "wait": Command("wait until a running sidecar is ready", "sidecar wait --max 30s && ./my-app", _wait, _takes_wait),
+    "status": Command(
+        "show how a running sidecar is doing", "sidecar status --admin 127.0.0.1:8081", _status, _takes_status
+    ),
+    "schema": Command("print a JSON Schema of the configuration", "sidecar schema > config.schema.json", _schema),
     "version": Command("print the version", "sidecar version", _version),
 }

@@ -80,6 +80,7 @@ class _Figures(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yield every metric (the client library calls this)."""
         stats = self._source.stats
+        stats.count()
         yield _gauge("build_info", "What runs.", ("version", "python"), [((__version__, platform.python_version()), 1)])
         yield from _requests(stats)
         yield from _route_histograms(stats)

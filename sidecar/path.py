@@ -44,7 +44,7 @@ from sidecar.dataplane.upstream import Response, Unanswered, UpstreamConnection
 from sidecar.errors import Answerable, BadRequest, UpstreamError
 from sidecar.gate import Gate
 from sidecar.problem import problem
-from sidecar.relay import relay
+from sidecar.relay import relay, relay_whole
 from sidecar.route import Route
 from sidecar.routes import Routes
 from sidecar.stats import Refusals
@@ -91,18 +91,12 @@ class Path:
     async def serve(self, client: ClientConnection) -> None:
         """Serve one connection until either side ends it."""
         try:
-            while True:
-                request = client.take_request()
-                if request is not None:
-                    if not await self._answer(Trip(client, *request)):
-                        return
-                    if not client.writable:
-                        await client.drained()
-                elif client.takes_more:
-                    await client.arrival()
-                else:
-                    client.close()
+            while raw := client.take_head() or await client.arrival():
+                if not await self._answer(Trip(client, client.read(raw))):
                     return
+                if not client.writable:
+                    await client.drained()
+            client.close()
         except BadRequest as error:
             self._refuse(client, error)
         finally:
@@ -116,18 +110,22 @@ class Path:
             match, route = self._routes.match(head)
             trip.route = route
             route.stats.in_flight += 1
-            trip.target = match.admit(head)
+            trip.target = head.target if match.is_plain else match.admit(head)
             credential, token = route.credential, None
             if credential is not None:
                 token = credential.current() or await self._wait_for_token(trip, route, credential)
             if body is not None:
                 body.keep(route.replay_body_bytes, self._memory)
-            response, answer = await self._send(trip, route, token)
+            answered = await self._send(trip, route, token)
+            status = answered[0].status
             if credential is not None and token is not None:
-                if response.status in route.reject_statuses:
-                    response, answer = await self._after_rejection(trip, route, credential, token, (response, answer))
-                elif token is not route.last_accepted and response.status < 400:
+                if status in route.reject_statuses:
+                    answered = await self._after_rejection(trip, route, credential, token, answered)
+                elif token is not route.last_accepted and status < 400:
                     route.accepted(token)
+            response, answer, trip.answered_at = answered
+            if isinstance(answer, bytes):
+                return relay_whole(trip, route, response, answer)
             return await relay(trip, route, response, answer)
         except Answerable as error:
             return self._answer_ourselves(trip, error)
@@ -205,12 +203,12 @@ class Path:
         if trip.connection is not None and trip.connection.owner is trip:
             trip.connection.abort()  # the rest of the rejected answer is not wanted
         try:
-            response, answer = await self._send(trip, route, replacement, replay=True)
+            answered = await self._send(trip, route, replacement, replay=True)
         except UpstreamError:
             stats.replays["failed"] += 1
             stats.rejections[kind] += 1
             raise
-        if response.status in route.reject_statuses:
+        if answered[0].status in route.reject_statuses:
             stats.replays["rejected"] += 1
             stats.rejections["forbidden"] += 1
             route.hold_down(replacement, monotonic())
@@ -218,7 +216,7 @@ class Path:
             stats.replays["ok"] += 1
             stats.rejections[kind] += 1
             route.accepted(replacement)
-        return response, answer
+        return answered
 
     # Our own answers, and the end
 
@@ -268,6 +266,9 @@ class Path:
         if connection is not None and connection.owner is trip:
             connection.abort()
         if route is not None:
-            route.stats.done(trip.head.method, trip.status, perf_counter() - trip.started_at)
+            began_at, sent_at, answered_at = trip.started_at, trip.sent_at, trip.answered_at
+            ttfb_s = answered_at - sent_at if answered_at else None
+            overhead_s = sent_at - began_at - trip.waited_s + trip.relayed_at - answered_at
+            route.stats.note((trip.head.method, trip.status, perf_counter() - began_at, ttfb_s, overhead_s))
         if self._access is not None:
             self._access(trip)

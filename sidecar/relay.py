@@ -15,38 +15,40 @@ from sidecar.trip import Trip
 _CHUNKED_ONLY = frozenset((b"transfer-encoding", b"trailer"))
 
 
-async def relay(trip: Trip, route: Route, response: ResponseHead, answer: Body | None) -> bool:
-    """Pass an answer on; return whether the app's connection may carry another request.
+def relay_whole(trip: Trip, route: Route, response: ResponseHead, content: bytes) -> bool:
+    """Pass on an answer that has come whole; return whether the app's connection may carry another request."""
+    client, body = trip.client, trip.body
+    keep_alive = trip.head.keep_alive and client.keeps_alive and (body is None or body.complete)
+    client.transport.write(response_head(trip, route, response, None, keep_alive=keep_alive) + content)
+    trip.status = response.status
+    trip.relaying = True
+    trip.relayed_at = perf_counter()
+    if not keep_alive:
+        client.finish()
+    return keep_alive
 
-    Args:
-        answer: its body where that is still arriving, or comes in pieces.
+
+async def relay(trip: Trip, route: Route, response: ResponseHead, answer: Body) -> bool:
+    """Pass on an answer that is still coming; return whether the app's connection may carry another request.
 
     Raises:
         UpstreamProtocol, UpstreamTimeout: the answer was cut after it had begun; the app must see a cut as well.
     """
-    client, body = trip.client, trip.body
+    client, body, http_10 = trip.client, trip.body, trip.head.http_10
     if body is not None:
         body.forget()
     if response.status == 101:
         await _switch_protocols(trip, route, response)
         return False
-    keep_alive = trip.head.keep_alive and client.keeps_alive
-    if (body is not None and not body.complete) or (
-        answer is not None and response.length is None and trip.head.http_10
-    ):
-        keep_alive = False  # its request is not whole yet, or only the connection's end can end its answer
-    out = response_head(trip, route, response, answer, keep_alive=keep_alive)
+    # To HTTP/1.0, only the connection's end can end a body of unknown length.
+    ends = response.length is None and http_10
+    keep_alive = not ends and trip.head.keep_alive and client.keeps_alive and (body is None or body.complete)
     trip.status = response.status
     trip.relaying = True
-    if answer is None:
-        client.transport.write(out + response.content)
-    else:
-        client.transport.write(out)
-        answer.attach(Sink(client, response.length is None and not trip.head.http_10, route.response_dropped))
-    received_at = response.received_at
-    before_s = trip.sent_at - trip.started_at - trip.waited_s
-    route.stats.relayed(received_at - trip.sent_at, before_s + perf_counter() - received_at)
-    if answer is not None and not answer.complete:
+    client.transport.write(response_head(trip, route, response, answer, keep_alive=keep_alive))
+    answer.attach(Sink(client, response.length is None and not http_10, route.response_dropped))
+    trip.relayed_at = perf_counter()
+    if not answer.complete:
         await answer.finished()
     if not keep_alive:
         client.finish()
@@ -60,16 +62,18 @@ def response_head(trip: Trip, route: Route, response: ResponseHead, answer: Body
         find_more(fields, route.reflected)
     if fields.nominated:
         dropped |= fields.nominated
+    if keep_alive and not http_10 and (answer is None or response.length is not None or response.chunked):
+        return response.relayed(dropped) + b"\r\n"
+    added = b"\r\n"
+    if not keep_alive:
+        added = b"Connection: close\r\n\r\n"
+    elif http_10:
+        added = b"Connection: keep-alive\r\n\r\n"
     if http_10 and response.chunked:
         dropped |= _CHUNKED_ONLY
-    added = b"\r\n\r\n"
-    if not keep_alive:
-        added = b"\r\nConnection: close" + added
-    elif http_10:
-        added = b"\r\nConnection: keep-alive" + added
-    if answer is not None and response.length is None and not response.chunked and not http_10:
-        added = b"\r\nTransfer-Encoding: chunked" + added  # it ends with the upstream's connection, not with ours
-    return b"".join((b"HTTP/1.1", response.status_line[8:], fields.without(dropped), added))
+    elif answer is not None and response.length is None and not response.chunked and not http_10:
+        added = b"Transfer-Encoding: chunked\r\n" + added  # it ends with the upstream's connection, not with ours
+    return response.relayed(dropped) + added
 
 
 async def _switch_protocols(trip: Trip, route: Route, response: ResponseHead) -> None:
@@ -80,7 +84,8 @@ async def _switch_protocols(trip: Trip, route: Route, response: ResponseHead) ->
     trip.status = response.status
     trip.relaying = True
     fields = response.fields
-    lines = fields.without(route.response_dropped | fields.nominated)
-    upgrade = b"\r\nConnection: Upgrade\r\nUpgrade: " + (fields.upgrade or b"")
-    trip.client.transport.write(b"".join((b"HTTP/1.1", response.status_line[8:], lines, upgrade, b"\r\n\r\n")))
+    lines = response.relayed(route.response_dropped | fields.nominated)
+    trip.client.transport.write(
+        b"".join((lines, b"Connection: Upgrade\r\nUpgrade: ", fields.upgrade or b"", b"\r\n\r\n"))
+    )
     await tunnel(trip.client, trip.connection)

@@ -9,7 +9,6 @@ from sidecar.dataplane.pool import Pool
 from sidecar.messages import NOTHING, RequestHead
 from sidecar.stats import RouteStats
 
-
 _NOT_IN_HTTP_10 = frozenset((b"expect",))  # to be ignored there, RFC 9110 10.1.1
 
 
@@ -54,7 +53,7 @@ class Route:
         # An upstream that reflects the token must not hand it to the app; Authorization never passes anyway.
         self.reflected = frozenset((injected,)) - RESPONSE_HOP if injected else NOTHING
         self.response_dropped = RESPONSE_HOP | self.reflected | ({b"www-authenticate"} if agent_safe else NOTHING)
-        self._host_line = b" HTTP/1.1\r\nHost: " + host
+        self._host_line = b" HTTP/1.1\r\nHost: " + host + b"\r\n"
         self.dropped = REQUEST_HOP | dropped
         self._hold_down_s = hold_down_s
         self.held_down_until = 0.0
@@ -65,17 +64,22 @@ class Route:
 
         Every copy of the injected field that the app sent is dropped, whatever its case, also spelt with `_` or `.`.
         """
-        fields = head.fields
-        dropped = self.dropped
+        prepared = head.prepared
+        if prepared is None or prepared[0] is not self:
+            prepared = head.prepared = (self, self._prepare(head, target))
+        return prepared[1] + token.line.reveal() + b"\r\n" if token is not None else prepared[1] + b"\r\n"
+
+    def _prepare(self, head: RequestHead, target: bytes) -> bytes:
+        """Return all of a head but the token."""
+        fields, dropped = head.fields, self.dropped
         if fields.nominated:
             dropped |= fields.nominated
         if head.http_10:
             dropped |= _NOT_IN_HTTP_10
-        lines = fields.without(dropped)
-        token_line = token.line.reveal() if token is not None else b""
+        parts = [head.method, b" ", target, self._host_line, fields.without(dropped)]
         if fields.upgrade is not None:
-            token_line += b"Connection: Upgrade\r\nUpgrade: " + fields.upgrade + b"\r\n"
-        return b"".join((head.method, b" ", target, self._host_line, lines, b"\r\n", token_line, b"\r\n"))
+            parts += (b"Connection: Upgrade\r\nUpgrade: ", fields.upgrade, b"\r\n")
+        return b"".join(parts)
 
     def accepted(self, token: Token) -> None:
         """The upstream took this token."""

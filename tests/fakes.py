@@ -1,4 +1,4 @@
-"""What stands around the sidecar in tests, on real sockets: raw HTTP, an upstream and a token endpoint that play a script."""
+"""What stands around the sidecar in tests, on real sockets: raw HTTP, and servers that play a script."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import cast
 
 # Long enough for anything on one machine; whatever takes longer hangs.
 PATIENCE_S = 5.0
@@ -164,6 +165,14 @@ class Wire:
                 pass
         return bytes(got)
 
+    def stop_reading(self) -> None:
+        """Leave what comes to the kernel."""
+        cast(asyncio.Transport, self.writer.transport).pause_reading()
+
+    def read_again(self) -> None:
+        """Read what has come, and what still comes."""
+        cast(asyncio.Transport, self.writer.transport).resume_reading()
+
     def half_close(self) -> None:
         """End the sending side."""
         self.writer.write_eof()
@@ -275,6 +284,13 @@ def always(*answers: bytes) -> Script:
 async def silent(wire: Wire) -> None:
     """Take what comes and never answer."""
     await wire.ended(60)
+
+
+async def until(holds: Callable[[], object], within_s: float = 2.0) -> None:
+    """Wait until this holds."""
+    async with asyncio.timeout(within_s):
+        while not holds():  # noqa: ASYNC110  # most of what is waited for tells nobody
+            await asyncio.sleep(0.005)
 
 
 class Tokens:

@@ -18,7 +18,9 @@ from sidecar.errors import ConfigError, Mistake
 
 _LOOKS_LIKE_A_KEY = re.compile(r"gct_\S*")
 _LOOKS_LIKE_A_WORD = re.compile(r"[A-Za-z][A-Za-z_-]{0,31}")
-_LONGEST_SHOWN = 40
+# Longer than any word or number that is meant, shorter than an API key that stands in the wrong place.
+_LONGEST_SHOWN = 16
+_LONGEST_MISSPELT = 40
 # Finding the nearest word costs some 50 µs; a file of garbage need not have it for each of its lines.
 _MOST_SUGGESTIONS = 100
 
@@ -79,7 +81,7 @@ class Notes:
 
     def suggestion(self, word: str, words: Iterable[str]) -> str:
         """Return "; did you mean x?" for the nearest of the words, or nothing."""
-        if self._suggestions >= _MOST_SUGGESTIONS or len(word) > _LONGEST_SHOWN:
+        if self._suggestions >= _MOST_SUGGESTIONS or len(word) > _LONGEST_MISSPELT:
             return ""
         import difflib  # only a mistake needs it, and start-up time counts
 

@@ -50,8 +50,8 @@ def fold(name: str) -> bytes:
 
 
 def finder(names: Iterable[bytes]) -> re.Pattern[bytes]:
-    """Return what finds fields with these folded names in a folded head."""
-    return re.compile(rb"\r\n(" + b"|".join(re.escape(name) for name in sorted(names)) + rb"):")
+    """Return what finds fields with these folded names in folded lines that have a line feed put before them."""
+    return re.compile(rb"\n(" + b"|".join(re.escape(name) for name in sorted(names)) + rb"):")
 
 
 _find_response_fields = finder(_RESPONSE_FIELDS).finditer
@@ -80,15 +80,18 @@ class RequestReader:
         self._find = finder(_REQUEST_FIELDS | watched).finditer
         self._parser: HttpRequestParser | None = None
 
-    def read(self, raw: bytes, before: Fields | None = None) -> RequestHead:
+    def read(self, raw: bytes, before: RequestHead | None = None) -> RequestHead:
         """Read a head, from its first byte to its empty line.
 
         Args:
-            before: the fields of the head before this one on the same connection; taken again where they are the same.
+            before: the head before this one on the same connection. Apps repeat themselves: the same bytes are the same
+                head, and the same lines the same fields.
 
         Raises:
             BadRequest: it is not one clear HTTP/1.1 or 1.0 request; no byte of it may be used.
         """
+        if before is not None and before.raw == raw:
+            return before
         parser = self._parser or HttpRequestParser(_SILENT)
         self._parser = None
         upgraded = False
@@ -97,16 +100,15 @@ class RequestReader:
         except HttpParserUpgrade:
             upgraded = True
         except HttpParserError as error:
-            raise _not_a_request(raw, error) from None
-        end = raw.find(b"\r\n")
-        lines = raw[end:]
-        fields = before if before is not None and before.raw == lines else self._read_fields(lines)
+            raise _not_a_request(raw, str(error)) from None
+        start_line, _, lines = raw.partition(b"\r\n")
+        fields = before.fields if before is not None and before.fields.raw == lines else self._read_fields(lines)
         # llhttp lets pass two spaces, other protocols, HTTP/0.9 and HTTP/2.0.
-        start = raw[:end].split(b" ")
+        start = start_line.split(b" ")
         if len(start) != 3 or (start[2] != b"HTTP/1.1" and start[2] != b"HTTP/1.0"):
-            raise BadRequest("the request line is not `METHOD target HTTP/1.1`", reason="malformed")
+            raise _not_a_request(raw, "the request line is not `METHOD target HTTP/1.1`")
         target = start[1]
-        head = RequestHead(start[0], target, start[2] == b"HTTP/1.0", fields)
+        head = RequestHead(raw, start[0], target, start[2] == b"HTTP/1.0", fields)
         if head.http_10 and fields.chunked:
             raise BadRequest("HTTP/1.0 has no Transfer-Encoding (RFC 9112 6.1)", reason="framing")
         if head.keep_alive and not (fields.length or fields.chunked or upgraded):
@@ -118,13 +120,13 @@ class RequestReader:
         return head
 
     def _read_fields(self, lines: bytes) -> Fields:
-        if lines.count(b"\r\n") - 2 > self._most_fields:
+        if lines.count(b"\r\n") - 1 > self._most_fields:
             raise BadRequest(f"more than {self._most_fields} fields", reason="head_too_large", status=431)
         fields = Fields(lines)
         found = fields.found
-        for match in self._find(lines.translate(_FOLD)):
+        for match in self._find(b"\n" + lines.translate(_FOLD)):
             name = match[1]
-            field = (name, match.start(), lines.find(b"\r\n", match.end()))
+            field = (name, match.start(), lines.find(b"\n", match.end() - 1) + 1)
             found.append(field)
             if name in _REQUEST_FIELDS:
                 _take_request_field(fields, field)
@@ -135,11 +137,11 @@ class RequestReader:
         return fields
 
 
-def _not_a_request(raw: bytes, error: Exception) -> BadRequest:
+def _not_a_request(raw: bytes, why: str) -> BadRequest:
     if raw.startswith(HTTP2_PREFACE):
         return BadRequest("HTTP/2 without TLS is not spoken here: use HTTP/1.1", reason="http2_preface")
     # llhttp's reasons are a fixed set of sentences; none quotes the input.
-    return BadRequest(f"not a clear HTTP/1.1 request: {error}", reason="malformed")
+    return BadRequest(f"not a clear HTTP/1.1 request: {why}", reason="malformed")
 
 
 def _absolute_form(head: RequestHead) -> None:
@@ -186,7 +188,7 @@ def _take_request_field(fields: Fields, field: Field) -> None:
 def _is_alias(fields: Fields, field: Field) -> bool:
     """Whether a field is spelt with `_` or `.` where its name has `-`: framing to some servers, and not to others."""
     name, begin, _ = field
-    return fields.raw[begin + 2 : begin + 2 + len(name)].lower() != name
+    return fields.raw[begin : begin + len(name)].lower() != name
 
 
 def _take_connection(fields: Fields, value: bytes) -> None:
@@ -209,37 +211,37 @@ def _take_connection(fields: Fields, value: bytes) -> None:
 def find_more(fields: Fields, names: frozenset[bytes]) -> None:
     """Find further fields by their folded names, so that they can be left out."""
     known = {field[1] for field in fields.found}
-    for match in finder(names).finditer(fields.raw.translate(_FOLD)):
+    for match in finder(names).finditer(b"\n" + fields.raw.translate(_FOLD)):
         if match.start() not in known:
-            fields.found.append((match[1], match.start(), fields.raw.find(b"\r\n", match.end())))
+            fields.found.append((match[1], match.start(), fields.raw.find(b"\n", match.end() - 1) + 1))
     fields.found.sort(key=lambda field: field[1])
 
 
-def read_response(raw: bytes, method: bytes, before: Fields | None = None) -> ResponseHead:
+def read_response(raw: bytes, method: bytes, before: ResponseHead | None = None) -> ResponseHead:
     """Read a response's head, from its first byte to its empty line.
 
     Args:
         method: of the request that it answers; a response to HEAD has no body.
-        before: the fields of the head before this one on the same connection; taken again where they are the same.
+        before: the head before this one on the same connection, taken again where it is the same.
 
     Raises:
         UpstreamProtocol: it is not one clear HTTP/1.x response.
     """
+    if before is not None and before.raw == raw and before.method == method:
+        return before
     try:
         HttpResponseParser(_SILENT).feed_data(raw)
     except HttpParserUpgrade:
         pass
     except HttpParserError as error:
         raise UpstreamProtocol(f"the upstream's answer is not HTTP/1.1: {error}", phase="head") from None
-    version = raw[:9]
-    if version != b"HTTP/1.1 " and version != b"HTTP/1.0 ":
+    status_line, _, lines = raw.partition(b"\r\n")
+    http_10 = not status_line.startswith(b"HTTP/1.1 ")
+    if http_10 and not status_line.startswith(b"HTTP/1.0 "):
         raise UpstreamProtocol("the upstream's answer is not HTTP/1.1", phase="head")
-    status = int(raw[9:12])
-    end = raw.find(b"\r\n")
-    lines = raw[end:]
-    fields = before if before is not None and before.raw == lines else _read_response_fields(lines)
-    head = ResponseHead(raw[:end], status, version == b"HTTP/1.0 ", fields)
-    if head.chunked and head.http_10:
+    status = int(status_line[9:12])
+    head = ResponseHead(raw, method, status_line, status, http_10, _read_response_fields(lines))
+    if http_10 and head.chunked:
         raise UpstreamProtocol("an HTTP/1.0 answer with Transfer-Encoding (RFC 9112 6.1)", phase="head")
     if method == b"HEAD" or status < 200 or status == 204 or status == 304:
         head.length = 0
@@ -250,8 +252,8 @@ def read_response(raw: bytes, method: bytes, before: Fields | None = None) -> Re
 def _read_response_fields(lines: bytes) -> Fields:
     fields = Fields(lines)
     found = fields.found
-    for match in _find_response_fields(lines.translate(_FOLD)):
-        field = (match[1], match.start(), lines.find(b"\r\n", match.end()))
+    for match in _find_response_fields(b"\n" + lines.translate(_FOLD)):
+        field = (match[1], match.start(), lines.find(b"\n", match.end() - 1) + 1)
         found.append(field)
         _take_response_field(fields, field)
     if fields.nominated:

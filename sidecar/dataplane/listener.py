@@ -34,7 +34,7 @@ LINGER_S = 1.0
 _RESET = struct.pack("ii", 1, 0)
 # How many connections beyond the limit may be told so at a time; the rest is cut.
 MOST_TURNED_AWAY = 64
-EMPTY_CHECK_S = 0.02
+CR = 0x0D
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,48 +67,65 @@ class ClientConnection(Endpoint):
         self._task: asyncio.Task[None] | None = None
         self._ended = False
         self._reads_on = False
+        self._over = listener.draining
         self._finishing = False
         self._cut_at = math.inf
         self.deadline = math.inf
         # Per request
         self._buffer: bytes | bytearray = b""
         self._head_end = -1
-        self._fields: Fields | None = None
+        self._head: RequestHead | None = None
         self._body_idle_s = math.inf
-        self._waiter: asyncio.Future[None] | None = None
-        self._body: Body | None = None
+        self._arrival: asyncio.Future[bytes] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self.body: Body | None = None
         self._decoder: SizedDecoder | ChunkedDecoder | UntilClose | None = None
         self.fault: SidecarError | None = None
 
     # For the request path
 
-    def take_request(self) -> tuple[RequestHead, Body | None] | None:
-        """Return the next request if its head is there; its body, if any, is arriving.
+    def take_head(self) -> bytes:
+        """Return the next head's bytes where they are already there (a pipelined request), or b""."""
+        if not self._buffer or not self._find_head():
+            return b""
+        buffer, end = self._buffer, self._head_end + 4
+        self._head_end = -1
+        raw, self._buffer = bytes(buffer[:end]), bytes(buffer[end:])
+        return raw
+
+    def arrival(self) -> asyncio.Future[bytes]:
+        """Return the future bytes of the next head; b"" where there will be none: the app has left, or we drain.
+
+        It fails with BadRequest where what comes is not a head, or does not come in time.
+        """
+        arrival = self._arrival = self._loop.create_future()
+        self._expect_head()
+        if self._over or self.fault is not None:
+            self._end_arrival()
+        elif not self.reading:
+            self.resume_reading()
+        return arrival
+
+    def read(self, raw: bytes) -> RequestHead:
+        """Read a head whose bytes have come; its body, if any, is arriving as `body`.
 
         Raises:
-            BadRequest: what came is not one clear request.
+            BadRequest: it is not one clear request.
         """
-        self._waiter = None
-        self._body = None
-        if isinstance(self.fault, BadRequest):
-            raise self.fault
-        if self.fault is not None or self._finishing or (self._head_end < 0 and not self._find_head()):
-            return None
-        if self._head_end < 0:
-            raise BadRequest("the request's head is too large", reason="head_too_large", status=431)
-        end = self._head_end + 4
-        raw, self._buffer = bytes(self._buffer[:end]), bytes(self._buffer[end:])
-        self._head_end = -1
+        self._arrival = None
         self._reads_on = self._ended
         self.deadline = math.inf
-        head = self._listener.reader.read(raw, self._fields)
-        fields = self._fields = head.fields
-        if fields.chunked or fields.length:
-            return head, self._begin_body(fields)
-        return head, None
+        head = self._head = self._listener.reader.read(raw, self._head)
+        fields = head.fields
+        self.body = self._begin_body(fields) if fields.chunked or fields.length else None
+        return head
+
+    def forget_head(self) -> None:
+        """Read the next head anew: what is looked for in one has changed."""
+        self._head = None
 
     def _begin_body(self, fields: Fields) -> Body:
-        self._body = body = Body(self, None if fields.chunked else fields.length)
+        self.body = body = Body(self, None if fields.chunked else fields.length)
         self._decoder = body_decoder(fields.length, fields.chunked)
         self._body_idle_s = self._limits.body_idle_timeout_s
         self.deadline = self._loop.time() + self._body_idle_s
@@ -119,22 +136,9 @@ class ClientConnection(Endpoint):
                 raise self.fault
         return body
 
-    @property
-    def takes_more(self) -> bool:
-        """Whether another request may come: the app has not left, and we do not drain."""
-        gone = self._ended or self._finishing or self.fault is not None or self.transport.is_closing()
-        return not gone and not self._listener.draining
-
-    def arrival(self) -> asyncio.Future[None]:
-        """Return what is done once there is a head to take, or nothing more will come."""
-        self._expect_head()
-        self.resume_reading()
-        self._waiter = self._loop.create_future()
-        return self._waiter
-
     def tunnel(self) -> Body:
         """Take whatever comes from now on as one stream, until the app ends it (RFC 9110 7.8)."""
-        self._body = body = Body(self, None)
+        self.body = body = Body(self, None)
         self._decoder = UntilClose()
         self._body_idle_s = math.inf  # which side is silent, and for how long, is the protocol's affair
         self.deadline = math.inf
@@ -146,24 +150,21 @@ class ClientConnection(Endpoint):
     @property
     def keeps_alive(self) -> bool:
         """Whether there may be a next request on this connection, as far as our side goes."""
-        return not self._listener.draining and (not self._ended or bool(self._buffer))
+        return not self._over or (bool(self._buffer) and not self._listener.draining)
 
     async def drained(self) -> None:
         """Wait until the app has taken enough of its answer for the next one to be worth making."""
         while not self.writable and not self.transport.is_closing() and self.fault is None:
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+            self._drained = self._loop.create_future()
+            await self._drained
 
     def finish(self) -> None:
         """End the connection after what was written; read and drop what still comes, for a moment."""
         self._begin_to_end()
         self._buffer = b""
         self._decoder = None
-        if self._body is not None:
-            self._body.detach()
+        if self.body is not None:
+            self.body.detach()
         if self._ended or self.transport.is_closing() or not self.transport.can_write_eof():
             self.transport.close()
             return
@@ -177,13 +178,13 @@ class ClientConnection(Endpoint):
 
     def _begin_to_end(self) -> None:
         now = self._loop.time()
-        self._finishing = True
+        self._finishing = self._over = True
         self.deadline = now + LINGER_S
         self._cut_at = now + self._limits.body_idle_timeout_s
 
     def abort(self) -> None:
-        """Cut the connection by a reset: the app sees that its answer is not whole, even where only the end would tell."""
-        self._finishing = True
+        """Cut the connection by a reset: where only its end ends a body, an ordinary end would be a lie."""
+        self._finishing = self._over = True
         if not self.transport.is_closing():
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
@@ -208,18 +209,26 @@ class ClientConnection(Endpoint):
             return
         if self._finishing:
             return
-        buffer = self._buffer
+        buffer, arrival = self._buffer, self._arrival
         if not buffer:
+            if arrival is not None and data.find(END_OF_HEAD, 0, self._limits.head_bytes) == len(data) - 4:
+                if not arrival.done() and data[0] != CR:
+                    arrival.set_result(data)  # the usual: one head, and it came in one piece
+                    return
             self._buffer = data
         elif isinstance(buffer, bytearray):
             buffer += data
         else:
             self._buffer = bytearray(buffer + data)  # grows in place: a head of single bytes is not copied each time
-        if self._waiter is None:
+        if arrival is None or arrival.done():
             if len(self._buffer) >= HELD_BYTES:
                 self.pause_reading()  # pipelined requests wait their turn in the kernel
-        elif self._find_head():
-            self._wake()
+            return
+        raw = self.take_head()
+        if raw:
+            arrival.set_result(raw)
+        elif len(self._buffer) >= self._limits.head_bytes:
+            self.interrupt(BadRequest("the request's head is too large", reason="head_too_large", status=431))
         elif not buffer:
             self._expect_head()
 
@@ -229,21 +238,19 @@ class ClientConnection(Endpoint):
         self.deadline = self._loop.time() + wait_s
 
     def _find_head(self) -> bool:
-        """Whether a whole head is there, or one that is too large; empty lines before it are dropped (RFC 9112 2.2)."""
+        """Whether a whole head is there; empty lines before it are dropped (RFC 9112 2.2)."""
         buffer = self._buffer
-        if not buffer:
-            return False
         if buffer[:2] == b"\r\n":
             at = 2
             while buffer[at : at + 2] == b"\r\n":
                 at += 2
             self._buffer = buffer = buffer[at:]
         self._head_end = buffer.find(END_OF_HEAD, 0, self._limits.head_bytes)
-        return self._head_end >= 0 or len(buffer) >= self._limits.head_bytes
+        return self._head_end >= 0
 
     def _feed(self, data: bytes) -> None:
         """Pass on a piece of the body."""
-        body, decoder = self._body, self._decoder
+        body, decoder = self.body, self._decoder
         assert body is not None and decoder is not None  # noqa: S101  # set together in next_request()
         try:
             piece, rest = decoder.feed(data)
@@ -265,14 +272,14 @@ class ClientConnection(Endpoint):
 
     def eof_received(self) -> bool:
         """The app will send no more (asyncio calls this)."""
-        self._ended = True
+        self._ended = self._over = True
         if self._finishing:
             return False
         if self._decoder is not None:
             self._end_of_body()
             return True
-        if self._waiter is not None and self._head_end < 0 and self.writable:
-            self._wake()
+        if self._arrival is not None and not self._arrival.done():
+            self._end_arrival()
         else:
             self._loop.call_later(HALF_CLOSE_GRACE_S, self._end_of_grace)
         return True
@@ -284,7 +291,7 @@ class ClientConnection(Endpoint):
 
     def _end_of_body(self) -> None:
         """The app's sending side ended inside a body: a tunnel's end, or a request that will never be whole."""
-        body = self._body
+        body = self.body
         if isinstance(self._decoder, UntilClose) and body is not None:
             self._decoder = None
             body.end()
@@ -307,21 +314,28 @@ class ClientConnection(Endpoint):
         """
         if self.fault is None:
             self.fault = fault
-        if self._body is not None:
-            self._body.fail(fault)
-        if self._waiter is not None:
-            self._wake()
+        if self.body is not None:
+            self.body.fail(fault)
+        if self._arrival is not None:
+            self._end_arrival()
+        elif self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
         elif self._task is not None and asyncio.current_task(self._loop) is not self._task:
             self._task.cancel()
 
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+    def _end_arrival(self) -> None:
+        """No head will come: say so, or why."""
+        if self._arrival is not None and not self._arrival.done():
+            if isinstance(self.fault, BadRequest):
+                self._arrival.set_exception(self.fault)
+            else:
+                self._arrival.set_result(b"")
 
     def resume_writing(self) -> None:
         """The socket has drained (asyncio calls this)."""
         super().resume_writing()
-        self._wake()
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
 
     def progressed(self) -> None:
         """A piece of an answer was written here."""
@@ -344,8 +358,9 @@ class ClientConnection(Endpoint):
 
     def drain(self) -> None:
         """End the connection if it waits for a request; otherwise its last answer will say so."""
-        if self._waiter is not None and not self._buffer and self._decoder is None:
-            self._wake()
+        self._over = True
+        if not self._buffer and self._decoder is None:
+            self._end_arrival()
 
     def check(self, now: float) -> None:
         """End the connection where its deadline has passed (called by the sweep)."""
@@ -392,6 +407,7 @@ class Listener:
         self.reader = reader
         self.draining = False
         self.connections: set[ClientConnection] = set()
+        self._last_closed: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
 
     def protocol(self, authorities: frozenset[bytes]) -> Callable[[], ClientConnection]:
@@ -412,9 +428,18 @@ class Listener:
             return None
         return self._spawn(self._serve(connection))
 
+    def switch(self, limits: Limits, reader: RequestReader) -> None:
+        """Take other limits for new connections, and another reader for all: it may look for other fields."""
+        self.limits = limits
+        self.reader = reader
+        for connection in self.connections:
+            connection.forget_head()
+
     def closed(self, connection: ClientConnection) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
+        if self._last_closed is not None and not self.connections and not self._last_closed.done():
+            self._last_closed.set_result(None)
 
     def sweep(self, now: float) -> None:
         """End what is past its deadline."""
@@ -423,9 +448,9 @@ class Listener:
 
     async def emptied(self, most_s: float) -> None:
         """Wait until every connection has ended; cut those that have not after `most_s` seconds."""
-        end = self._loop.time() + most_s
-        while self.connections and self._loop.time() < end:
-            await asyncio.sleep(EMPTY_CHECK_S)
+        if self.connections:
+            self._last_closed = self._loop.create_future()
+            await asyncio.wait([self._last_closed], timeout=most_s)
         for connection in tuple(self.connections):
             connection.abort()
 

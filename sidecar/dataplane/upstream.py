@@ -17,7 +17,7 @@ from sidecar.dataplane.flow import Body, Endpoint, Pipe, Sink
 from sidecar.dataplane.framing import BadFraming, ChunkedDecoder, SizedDecoder, UntilClose, body_decoder
 from sidecar.dataplane.http1 import END_OF_HEAD, read_response
 from sidecar.errors import Phase, UpstreamError, UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
-from sidecar.messages import NOTHING, Fields, ResponseHead
+from sidecar.messages import NOTHING, ResponseHead
 
 if TYPE_CHECKING:
     from sidecar.dataplane.pool import Pool
@@ -32,7 +32,8 @@ class Unanswered(UpstreamUnreachable):
     """The connection ended before a byte of the answer came: what a pooled connection that the upstream has just closed does."""
 
 
-Response = tuple[ResponseHead, Body | None]
+# Its head; its body, which is bytes where it came whole with the head; when the head came, by `time.perf_counter`.
+Response = tuple[ResponseHead, Body | bytes, float]
 
 
 class Owner(Protocol):
@@ -63,7 +64,7 @@ class UpstreamConnection(Endpoint):
         self._waiter: asyncio.Future[Response] | None = None
         self.busy = False
         self.owner: Owner | None = None
-        self._fields: Fields | None = None
+        self._last_head: ResponseHead | None = None
         self._head: ResponseHead | None = None
         self._interim = 0
         self._idle_s = math.inf
@@ -95,8 +96,7 @@ class UpstreamConnection(Endpoint):
             replay: send what was kept of the body instead of what is held.
 
         Returns:
-            The future response: its head, and its body, which is arriving or has arrived (None where there is none, or
-            where it came whole with the head). It fails with `Unanswered` where the connection ends before any byte
+            The future response. It fails with `Unanswered` where the connection ends before any byte
             of an answer, and with another `UpstreamError` where the upstream is too slow or does not speak HTTP.
             By the time that whoever awaits it runs on, this connection may already carry somebody else's request.
         """
@@ -165,7 +165,7 @@ class UpstreamConnection(Endpoint):
                     self._fail(UpstreamProtocol("the upstream's answer is not HTTP/1.1", phase="head"))
                 return
             try:
-                head = read_response(data[: end + 4], self._method, self._fields)
+                head = read_response(data[: end + 4], self._method, self._last_head)
             except UpstreamError as error:
                 self._fail(error)
                 return
@@ -184,22 +184,21 @@ class UpstreamConnection(Endpoint):
 
     def _answer(self, head: ResponseHead, rest: bytes) -> None:
         """The final head is there: hand it over, and take in what came with it."""
-        head.received_at = time.perf_counter()
-        self._head = head
-        self._fields = head.fields
+        received_at = time.perf_counter()
+        self._head = self._last_head = head
         waiter, length = self._waiter, head.length
         if length is not None and len(rest) >= length and head.status != 101:
-            head.content = rest if len(rest) == length else rest[:length]
+            answer: Body | bytes = rest if len(rest) == length else rest[:length]
             self._complete(rest[length:])
         else:
-            self._body = Body(self, None if head.status == 101 else head.length)
+            answer = self._body = Body(self, None if head.status == 101 else head.length)
             self._decoder = UntilClose() if head.status == 101 else body_decoder(head.length, head.chunked)
             self._idle_s = math.inf if head.status == 101 else self._pool.timeouts.idle_s
             self.deadline = self._loop.time() + self._idle_s
             if rest:
                 self._feed(rest)
         if waiter is not None and not waiter.done():
-            waiter.set_result((head, self._body))
+            waiter.set_result((head, answer, received_at))
 
     def _feed(self, data: bytes) -> None:
         """Pass on a piece of the body."""

@@ -8,8 +8,9 @@ import pytest
 
 from sidecar.credentials.credential import CLOCK_CHECK_S
 from sidecar.credentials.token import Token
+from sidecar.errors import KeyRejected
 from tests.credentials.kept import DOWN, HOUR_S, REFUSED, FakeKeySource, Says, keeping, outcome, timed
-from tests.credentials.virtual_time import in_virtual_time
+from tests.credentials.virtual_time import in_virtual_time, virtual_loop
 
 FIFTY_YEARS_S = 50 * 365 * 24 * HOUR_S
 
@@ -74,6 +75,30 @@ async def test_a_token_is_not_worn_past_its_life_by_a_clock_that_is_set_back() -
 
 
 @in_virtual_time
+async def test_a_clock_that_is_set_back_during_an_exchange_does_not_age_its_token() -> None:
+    """The token came after it: its times are by the new clock."""
+    async with keeping(Says(life_s=900, takes_s=5)) as kept:
+        await asyncio.sleep(2)
+        kept.clock.move(-HOUR_S)
+        await asyncio.sleep(500)
+        assert kept.count == 1
+        kept.valid()
+
+
+@in_virtual_time
+async def test_a_clock_that_stands_just_before_the_renewal_keeps_nobody_busy() -> None:
+    """The task looks at it again and again, and not in a loop."""
+    async with keeping(Says(life_s=900), rng=lambda: 0.0, source=FakeKeySource(watched=False)) as kept:
+        await kept.credential.wait()
+        await asyncio.sleep(840 - 0.0001)
+        kept.clock.stop()
+        before = virtual_loop().wake_ups
+        await asyncio.sleep(10)
+        assert virtual_loop().wake_ups - before <= 400
+        assert kept.count == 2
+
+
+@in_virtual_time
 async def test_a_clock_that_stands_still_does_not_stop_time() -> None:
     """Renewals go on, without a loop."""
     async with keeping(then=Says(life_s=900), source=FakeKeySource(watched=False)) as kept:
@@ -127,7 +152,8 @@ async def test_a_refused_key_is_still_refused_after_a_sleep() -> None:
     async with keeping(then=REFUSED) as kept:
         await outcome(kept.credential.wait())
         kept.clock.move(+10)
-        _, took_s = await timed(kept.credential.wait())
+        error, took_s = await timed(kept.credential.wait())
+        assert isinstance(error, KeyRejected)
         assert took_s == 0
 
 

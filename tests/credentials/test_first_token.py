@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from sidecar.credentials.rules import RefreshRules
 from sidecar.credentials.token import Token
 from sidecar.credentials.waiters import Waiters
 from sidecar.errors import KeyRejected, NoToken, Overloaded
@@ -34,6 +35,14 @@ async def test_500_requests_on_a_cold_cache_share_one_exchange() -> None:
 
 
 @in_virtual_time
+async def test_the_exchange_that_runs_is_joined_though_the_budget_is_used_up() -> None:
+    """By those who come while it runs."""
+    async with keeping(Says(takes_s=2), rules=RefreshRules(budget_count=1)) as kept:
+        await asyncio.sleep(1)
+        assert await kept.credential.wait() is kept.valid()
+
+
+@in_virtual_time
 async def test_one_who_leaves_takes_nobody_along() -> None:
     """Nor the exchange that was made due by it: the first of 500 leaves, and then every other one."""
     async with keeping(Says(takes_s=2)) as kept:
@@ -58,6 +67,18 @@ async def test_one_who_leaves_as_the_failure_comes_is_no_loose_end() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert len(waiters) == 0
+
+
+@in_virtual_time
+async def test_one_who_leaves_just_before_is_not_told() -> None:
+    """Cancelled, and an outcome comes before that has taken effect: the others are told."""
+    waiters = Waiters(2)
+    waiting = [asyncio.create_task(waiters.token(1)) for _ in range(2)]
+    await settled()
+    waiting[0].cancel()
+    waiters.tell(NoToken("no"))
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert list(map(type, outcomes)) == [asyncio.CancelledError, NoToken]
 
 
 @in_virtual_time
@@ -139,9 +160,10 @@ async def test_a_key_that_cannot_be_read_yet_is_used_when_it_appears() -> None:
         assert kept.credential.status().consecutive_failures == 0
         assert isinstance(await outcome(kept.credential.wait()), NoToken)
         source.key = GOOD_KEY
+        kept.exchanger.then = Says(takes_s=3)
         await asyncio.sleep(2.1)
-        kept.valid()
         assert kept.credential.status().error is None
+        assert await kept.credential.wait() is kept.valid()
 
 
 @in_virtual_time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -172,3 +173,16 @@ def test_what_sources_say_of_themselves() -> None:
         ("env", "environment variable NAME", False),
         ("value", "the configuration", False),
     ]
+
+
+async def test_a_machine_without_a_thread_to_spare_is_a_source_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else fails for it: whoever watches the key looks again later."""
+
+    async def no_thread(*_: object) -> bytes:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(asyncio, "to_thread", no_thread)
+    with pytest.raises(KeyUnavailable, match="no thread"):
+        await FileKey(tmp_path / "key").read()

@@ -114,6 +114,10 @@ def test_time_slept_counts_as_waited() -> None:
     pace.failed(0, 1000, left_s=0)
     pace.slept(990)
     assert pace.free_at() == 10
+    pace.succeeded(renewal_in_s=1)
+    assert pace.free_at(renewal=True) == 30
+    pace.slept(20)
+    assert pace.free_at(renewal=True) == 10
     pace.began(10)
     pace.slept(1e6)
     assert pace.free_at() == 60

@@ -136,6 +136,31 @@ async def test_a_token_that_is_no_help_is_not_proven() -> None:
 
 
 @in_virtual_time
+async def test_a_rejection_inside_the_hold_down_shares_an_exchange_that_runs_anyway() -> None:
+    """It would cause none itself."""
+    async with keeping(Says(), Says(), Says(takes_s=2)) as kept:
+        second = await kept.credential.replacement(await kept.credential.wait())
+        assert second is not None
+        refreshing = asyncio.create_task(kept.credential.refresh())
+        await asyncio.sleep(1)
+        third = await kept.credential.replacement(second)
+        await refreshing
+        assert third is kept.valid()
+        assert kept.count == 3
+
+
+@in_virtual_time
+async def test_a_late_success_of_an_old_token_says_nothing_of_the_current_one() -> None:
+    """Nor does it make it unproven."""
+    async with keeping() as kept:
+        old = await kept.credential.wait()
+        await kept.credential.refresh()
+        kept.credential.accepted(kept.valid())
+        kept.credential.accepted(old)
+        assert kept.credential.is_proven(kept.valid())
+
+
+@in_virtual_time
 async def test_a_storm_on_tokens_that_others_take_stays_within_the_budget() -> None:
     """One route accepts every token and another one rejects every token."""
     async with keeping() as kept:

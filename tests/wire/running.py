@@ -22,7 +22,7 @@ from sidecar.config.values import (
 from sidecar.credentials.rules import AnswerPointers, ExchangeRules, RefreshRules
 from sidecar.dataplane.flow import Endpoint
 from sidecar.secret import Secret
-from tests.fakes import Message, ScriptedUpstream, Tokens, Wire, upstream
+from tests.fakes import Message, ScriptedUpstream, Tokens, Wire, until, upstream
 
 KEY = KeyConfig("value", value=Secret("the-key"))
 # The key is the token: nothing is exchanged.
@@ -72,7 +72,11 @@ class Running:
 
     def connections(self) -> list[Endpoint]:
         """The sidecar's own ends of all connections, to apps and to upstreams."""
-        return [*self.app._listener.connections, *self.upstream_connections()]
+        return [*self.app_connections(), *self.upstream_connections()]
+
+    def app_connections(self) -> list[Endpoint]:
+        """The sidecar's ends of all connections to apps."""
+        return list(self.app._listener.connections)
 
     def upstream_connections(self) -> list[Endpoint]:
         """The sidecar's ends of all connections to upstreams."""
@@ -80,9 +84,8 @@ class Running:
 
     async def nothing_left(self, within_s: float = 1.0) -> None:
         """Wait until the sidecar has let go of every app connection, and of every upstream connection but idle ones."""
-        async with asyncio.timeout(within_s):
-            while self.app._listener.connections or any(pool.busy_count for pool in self.app._parts.pools.values()):
-                await asyncio.sleep(0.01)
+        pools = self.app._parts.pools.values()
+        await until(lambda: not self.app_connections() and not any(pool.busy_count for pool in pools), within_s)
 
     async def connect(self, path: str | None = None) -> Wire:
         """Connect to the TCP listener, or to the unix socket at this path."""

@@ -47,6 +47,7 @@ async def test_an_app_that_leaves_before_its_answer(how: str) -> None:
         getattr(wire, how)()
         await script.within_a_second()
         await sidecar.nothing_left()
+        sidecar.app.stats.count()
         assert sidecar.app.stats.route("crm").requests[b"GET"] == [0, 0, 0, 0, 1]  # aborted
 
 

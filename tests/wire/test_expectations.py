@@ -96,7 +96,7 @@ async def test_an_http_10_app_is_not_asked_to_wait() -> None:
 
     async def script(wire: Wire) -> None:
         request = await wire.request()
-        await wire.send(CONTINUE, HINTS, response(request.body, f"X-Expect: {request.value('expect')}"))
+        await wire.send(CONTINUE, HINTS, response(request.body, f"X-Expect: {request.value('expect')!r}"))
 
     async with in_front_of(script) as (sidecar, _):
         wire = await sidecar.connect()

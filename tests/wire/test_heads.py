@@ -1,4 +1,4 @@
-"""What of a head passes: everything as it was received, but for the fields of the connection, the Host and the token."""
+"""What of a head passes: everything as it was received, but for what belongs to the connection, Host and token."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import socket
 
-from tests.fakes import Message, Script, Wire, response
+from tests.fakes import Message, Script, Wire, response, until
 from tests.wire.running import Running, in_front_of
 
 SIZE = 16 * 1024 * 1024
@@ -138,9 +138,9 @@ async def test_an_upstream_that_does_not_read_stops_the_app() -> None:
     reads = asyncio.Event()
 
     async def script(wire: Wire) -> None:
-        wire.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a full transport, whatever its type says
+        wire.stop_reading()
         await reads.wait()
-        wire.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        wire.read_again()
         await wire.request()
         await wire.send(response())
 
@@ -168,15 +168,14 @@ async def test_an_app_that_does_not_read_stops_the_upstream() -> None:
 
     async with in_front_of(script) as (sidecar, _):
         wire = await sidecar.connect()
-        wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        wire.stop_reading()
         await wire.send(sidecar.ask_bytes())
-        while not sent:
-            await asyncio.sleep(0.001)
+        await until(lambda: sent)
         await until_still(sidecar, sent[0])
         assert sent[0].writer.transport.get_write_buffer_size() > SIZE // 4
         assert held_bytes(sidecar) <= MOST_HELD_BYTES
         assert (await sidecar.ask(target="/small")).status == 200
-        wire.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        wire.read_again()
         assert len((await wire.response()).body) == SIZE
 
 
@@ -195,10 +194,10 @@ async def test_the_end_of_an_answer_reaches_a_slow_reader() -> None:
     async with in_front_of(answer_with(body)) as (sidecar, _):
         wire = await sidecar.connect()
         shrink(wire)
-        wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        wire.stop_reading()
         await wire.send(sidecar.ask_bytes("GET", "/", "Connection: close"))
-        await asyncio.sleep(2.2)  # longer than any linger
-        wire.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        await asyncio.sleep(1.8)  # longer than any linger, and the sweep that would notice
+        wire.read_again()
         answer = await wire.response()
         assert hashlib.sha256(answer.body).digest() == hashlib.sha256(body).digest()
         assert await wire.rest() == b""

@@ -8,7 +8,6 @@ import hashlib
 import pytest
 
 from sidecar.dataplane.limits import Timeouts
-
 from tests.fakes import Message, Script, Wire, response
 from tests.wire.running import STATIC_LINE, Running, in_front_of
 

@@ -1,0 +1,86 @@
+"""What cannot be served is said at once, in sentences that tell what to do."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cli.command import sidecar
+from tests.main_job.configuration import Section, route
+from tests.servers.process import free_port
+
+WRONG = """\
+listen: 0.0.0.0:8080
+credentials:
+  crm:
+    preset: giantcontex
+    api_key: {env: CRM_KEY}
+  mail:
+    api_kee: {env: MAIL_KEY}
+routes:
+  - {name: a, match: {path: crm/}, upstream: ftp://api.example.com, credential: crm}
+  - {name: b, upstream: http://api.example.com, credential: crm}
+  - {name: c, match: {path: /c/}, upstream: https://api.example.com, credential: crn}
+drain: {most: 25}
+"""
+# Line, and what the mistake there must speak of.
+MISTAKES = [
+    (1, "gate.expose"),
+    (4, "did you mean giantcontext?"),
+    (5, "CRM_KEY is not set"),
+    (7, "did you mean api_key?"),
+    (9, "a path such as /crm/"),
+    (9, "a URL such as https://"),
+    (10, "insecure: true"),
+    (11, "did you mean crm?"),
+    (12, "a duration such as"),
+]
+
+
+def test_a_wrong_configuration(tmp_path: Path) -> None:
+    """Exit 2, every mistake on a line of its own, with its place and the way out."""
+    file = tmp_path / "sidecar.yaml"
+    file.write_text(WRONG)
+    ended = sidecar("run", "-c", str(file))
+    assert (ended.code, ended.out) == (2, "")
+    lines = ended.err.splitlines()
+    assert all(line.startswith(f"{file}:") for line in lines)
+    for number, word in MISTAKES:
+        assert [line for line in lines if line.startswith(f"{file}:{number}:") and word in line], (number, word, lines)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """Exit 2, and its name."""
+    ended = sidecar("run", "-c", str(tmp_path / "none.yaml"))
+    assert ended.code == 2
+    assert "none.yaml" in ended.err and "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("key", ["listen", "admin.listen"])
+def test_a_port_in_use(key: str, tmp_path: Path) -> None:
+    """Exit 1 within a second; address, key and what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        free = f"127.0.0.1:{free_port()}"
+        configuration: Section = {
+            "listen": address if key == "listen" else free,
+            "credentials": {"crm": {"preset": "static", "api_key": {"env": "CRM_KEY"}}},
+            "routes": [route("crm", "http://127.0.0.1:9", "crm")],
+            "admin": {"listen": address if key == "admin.listen" else free},
+        }
+        file = tmp_path / "sidecar.yaml"
+        file.write_text(yaml.safe_dump(configuration))
+        took_s = []
+        # The best of three: the time is the program's, not the machine's.
+        while not took_s or (min(took_s) >= 1.0 and len(took_s) < 3):
+            began_s = time.monotonic()
+            ended = sidecar("run", "-c", str(file), environ={"CRM_KEY": "crm-key-of-the-tests"})
+            took_s.append(time.monotonic() - began_s)
+            assert ended.code == 1
+            assert f"{key}: {address} is in use" in ended.err
+            assert "Traceback" not in ended.err
+        assert min(took_s) < 1.0

@@ -1,0 +1,297 @@
+"""The upstream's 401 to a token of ours: one exchange, one exact replay, or else the original answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+import pytest
+
+from tests.fakes import Message, Script, Tokens, Wire, response, until
+from tests.wire.running import in_front_of, with_tokens
+
+CHALLENGE = response(b"who are you?", "WWW-Authenticate: Bearer", "X-Y: 1", status="401 Who  are you")
+
+
+def takes(*tokens: str, otherwise: bytes = CHALLENGE, gather: int = 0) -> Script:
+    """Answer 200 to these tokens, with the SHA-256 of the body, and `otherwise` to all others.
+
+    Args:
+        gather: hold `otherwise` back until this many requests have come.
+    """
+    waiting: list[object] = []
+    all_there = asyncio.Event()
+
+    async def script(wire: Wire) -> None:
+        while True:
+            request = await wire.request()
+            if request.value("authorization") in [f"Bearer {token}".encode() for token in tokens]:
+                await wire.send(response(hashlib.sha256(request.body).hexdigest().encode()))
+                continue
+            if gather:
+                waiting.append(wire)
+                if len(waiting) >= gather:
+                    all_there.set()
+                await all_there.wait()
+            await wire.send(otherwise)
+
+    return script
+
+
+def tokens_of(requests: list[Message]) -> list[bytes]:
+    """The tokens that an upstream saw."""
+    return [(request.value("authorization") or b"").removeprefix(b"Bearer ") for request in requests]
+
+
+@pytest.mark.parametrize("framing", ["none", "sized", "chunked"])
+async def test_a_rejected_request_is_replayed_once_with_a_new_token(framing: str) -> None:
+    """The same request, with the same body; the app sees the 200 and nothing of the 401."""
+    tokens = Tokens()
+    body = b"" if framing == "none" else bytes(range(256)) * 1000
+    async with with_tokens(takes("token-2"), tokens) as (sidecar, upstream):
+        wire = await sidecar.connect()
+        if framing == "chunked":
+            half = len(body) // 2
+            await wire.send(sidecar.ask_bytes("POST", "/a?b", "X-Z: 1", "Transfer-Encoding: chunked"))
+            for piece in (body[:half], body[half:]):
+                await wire.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+            await wire.send(b"0\r\nX-Sum: 1\r\n\r\n")
+        else:
+            await wire.send(sidecar.ask_bytes("POST", "/a?b", "X-Z: 1", body=body))
+        answer = await wire.response()
+        assert (answer.status, answer.body) == (200, hashlib.sha256(body).hexdigest().encode())
+        assert answer.values("www-authenticate") == []
+        first, second = upstream.requests
+        assert tokens_of([first, second]) == [b"token-1", b"token-2"]
+        assert second.head == first.head.replace(b"token-1", b"token-2")
+        assert (second.body, second.trailers) == (first.body, first.trailers) == (body, first.trailers)
+        assert tokens.count == 2
+        await wire.send(sidecar.ask_bytes())
+        assert (await wire.response()).status == 200
+        assert len(upstream.requests) == 3
+
+
+async def test_a_rejection_while_the_body_is_still_coming() -> None:
+    """What has come is sent again, and the rest follows it."""
+
+    async def script(wire: Wire) -> None:
+        head = Message(await wire.head())
+        if head.value("authorization") == b"Bearer token-1":
+            await wire.exactly(5)
+            await wire.send(CHALLENGE)
+            await wire.ended()
+            return
+        await wire.send(response(await wire.exactly(10)))
+
+    tokens = Tokens()
+    async with with_tokens(script, tokens) as (sidecar, _):
+        wire = await sidecar.connect()
+        await wire.send(sidecar.ask_bytes("POST", "/", "Content-Length: 10"), b"first")
+        await until(lambda: tokens.count == 2)
+        await wire.send(b"later")
+        answer = await wire.response()
+        assert (answer.status, answer.body) == (200, b"firstlater")
+
+
+async def test_a_second_rejection_is_relayed_as_it_is() -> None:
+    """Byte for byte; and in the hold-down that follows, a rejection costs no exchange and no replay."""
+    tokens = Tokens()
+    async with with_tokens(takes("nothing"), tokens) as (sidecar, upstream):
+        wire = await sidecar.connect()
+        for count in (2, 3, 4):
+            await wire.send(sidecar.ask_bytes())
+            assert await wire.exactly(len(CHALLENGE)) == CHALLENGE
+            assert len(upstream.requests) == count
+        assert tokens.count == 2
+        assert sidecar.app.stats.route("crm").rejections["forbidden"] == 3
+
+
+async def test_a_hold_down_ends() -> None:
+    """Then a rejection is worth an exchange again."""
+    tokens = Tokens()
+    async with with_tokens(takes("token-3"), tokens, refresh={"hold_down_s": 0.2}) as (sidecar, _):
+        assert (await sidecar.ask()).status == 401
+        assert (await sidecar.ask()).status == 401
+        await asyncio.sleep(0.25)
+        assert (await sidecar.ask()).status == 200
+        assert tokens.count == 3
+
+
+async def test_a_token_that_was_good_and_is_revoked_is_replaced_in_a_hold_down_too() -> None:
+    """One that was taken and never rejected: a revocation heals, whatever is forbidden on the same route."""
+    tokens = Tokens()
+    good = {b"token-1", b"token-3"}
+
+    async def script(wire: Wire) -> None:
+        while True:
+            request = await wire.request()
+            taken = request.target != b"/forbidden" and tokens_of([request])[0] in good
+            await wire.send(response() if taken else CHALLENGE)
+
+    async with with_tokens(script, tokens) as (sidecar, _):
+        assert (await sidecar.ask()).status == 200
+        assert (await sidecar.ask(target="/forbidden")).status == 401
+        await sidecar.app.refresh(None)
+        assert (await sidecar.ask()).status == 200
+        good.add(b"token-4")
+        good.remove(b"token-3")
+        assert (await sidecar.ask()).status == 200
+        assert tokens.count == 4
+
+
+async def test_a_body_too_large_to_keep_gets_the_original_answer() -> None:
+    """And the token is renewed for the next request."""
+    tokens = Tokens()
+    async with with_tokens(takes("token-2"), tokens, route={"replay_body_bytes": 1000}) as (sidecar, upstream):
+        wire = await sidecar.connect()
+        await wire.send(sidecar.ask_bytes("POST", "/", body=b"x" * 5000))
+        assert await wire.exactly(len(CHALLENGE)) == CHALLENGE
+        assert len(upstream.requests) == 1
+        await until(lambda: tokens.count == 2)
+        assert (await sidecar.ask("POST", "/", body=b"x" * 5000)).status == 200
+
+
+async def test_replay_memory_bounds_all_requests_together() -> None:
+    """Where it is used up the original answer is relayed; it is given back afterwards."""
+    tokens = Tokens()
+    limits = {"replay_memory_bytes": 1000}
+    async with with_tokens(takes("token-2"), tokens, limits=limits) as (sidecar, _):
+        assert (await sidecar.ask("POST", "/", body=b"x" * 1001)).status == 401
+        await until(lambda: tokens.count == 2)
+        for _ in range(5):
+            assert (await sidecar.ask("POST", "/", body=b"x" * 900)).status == 200
+
+
+async def test_an_expectation_is_replayed_too() -> None:
+    """A 401 before the body was sent: the app hears "go on" once, and sends its body once."""
+
+    async def script(wire: Wire) -> None:
+        head = Message(await wire.head())
+        if head.value("authorization") == b"Bearer token-1":
+            await wire.send(CHALLENGE)
+            await wire.ended()
+            return
+        await wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await wire.send(response(await wire.exactly(4)))
+
+    async with with_tokens(script, Tokens()) as (sidecar, _):
+        wire = await sidecar.connect()
+        await wire.send(sidecar.ask_bytes("POST", "/", "Expect: 100-continue", "Content-Length: 4"))
+        assert Message(await wire.head()).status == 100
+        await wire.send(b"body")
+        answer = await wire.response()
+        assert (answer.status, answer.body) == (200, b"body")
+
+
+async def test_a_403_is_relayed_and_costs_no_exchange() -> None:
+    """It says that this account may not; another token would not change that."""
+    tokens = Tokens()
+    forbidden = response(b"no", status="403 Forbidden")
+    async with with_tokens(takes(otherwise=forbidden), tokens) as (sidecar, upstream):
+        wire = await sidecar.connect()
+        for count in range(1, 101):
+            await wire.send(sidecar.ask_bytes())
+            assert await wire.exactly(len(forbidden)) == forbidden
+            assert len(upstream.requests) == count
+        assert tokens.count == 1
+
+
+async def test_two_hundred_rejections_at_once_make_one_exchange() -> None:
+    """Each request is replayed once, with its own body."""
+    tokens = Tokens()
+
+    async with with_tokens(takes("token-2", gather=200), tokens) as (sidecar, upstream):
+
+        async def one(number: int) -> None:
+            body = b"%d " % number * 500
+            answer = await sidecar.ask("POST", f"/{number}", body=body)
+            assert (answer.status, answer.body) == (200, hashlib.sha256(body).hexdigest().encode())
+
+        await asyncio.gather(*(one(number) for number in range(200)))
+        assert tokens.count == 2
+        seen = sorted((request.target, tokens_of([request])[0]) for request in upstream.requests)
+        assert seen == sorted((b"/%d" % n, token) for n in range(200) for token in (b"token-1", b"token-2"))
+
+
+async def test_a_late_rejection_of_an_older_token_makes_no_exchange() -> None:
+    """The current one is taken instead."""
+    tokens = Tokens()
+    late = asyncio.Event()
+
+    async def script(wire: Wire) -> None:
+        while True:
+            request = await wire.request()
+            if tokens_of([request]) == [b"token-2"]:
+                await wire.send(response())
+                continue
+            if request.target == b"/late":
+                await late.wait()
+            await wire.send(CHALLENGE)
+
+    async with with_tokens(script, tokens) as (sidecar, upstream):
+        slow = asyncio.create_task(sidecar.ask(target="/late"))
+        await until(lambda: len(upstream.requests) == 1)
+        assert (await sidecar.ask()).status == 200
+        late.set()
+        assert (await slow).status == 200
+        assert tokens.count == 2
+
+
+async def test_an_app_that_leaves_during_the_exchange_does_not_end_it() -> None:
+    """It belongs to the credential, and the next app has its token."""
+    exchanging = asyncio.Event()
+    tokens = Tokens(exchanging)
+    exchanging.set()
+    async with with_tokens(takes("token-2"), tokens) as (sidecar, upstream):
+        exchanging.clear()
+        wire = await sidecar.connect()
+        await wire.send(sidecar.ask_bytes())
+        await until(lambda: tokens.count == 2)
+        wire.reset()
+        await until(lambda: not sidecar.app_connections())
+        exchanging.set()
+        assert (await sidecar.ask()).status == 200
+        assert tokens.count == 2
+        assert tokens_of(upstream.requests) == [b"token-1", b"token-2"]
+
+
+async def test_where_no_other_token_can_be_had_the_original_answer_is_relayed() -> None:
+    """The token endpoint fails, or the key is the token."""
+    failing = False
+
+    class Failing(Tokens):
+        async def __call__(self, wire: Wire) -> None:
+            if not failing:
+                await super().__call__(wire)
+            await wire.request()
+            await wire.send(response(b"", status="500 Down"))
+
+    async with with_tokens(takes("nothing"), Failing()) as (sidecar, _):
+        failing = True
+        assert (await sidecar.ask()).head + b"who are you?" == CHALLENGE
+    async with in_front_of(takes("nothing")) as (sidecar, upstream):
+        assert (await sidecar.ask()).status == 401
+        assert len(upstream.requests) == 1
+
+
+async def test_a_401_without_a_token_of_ours_is_an_ordinary_answer() -> None:
+    """A route without a credential, whatever the app sent itself."""
+    async with in_front_of(takes("mine"), route={"credential": None}) as (sidecar, upstream):
+        assert (await sidecar.ask("GET", "/", "Authorization: Bearer other")).status == 401
+        assert (await sidecar.ask("GET", "/", "Authorization: Bearer mine")).status == 200
+        assert len(upstream.requests) == 2
+
+
+async def test_a_large_rejected_answer_is_not_waited_for() -> None:
+    """What is not wanted is not read to its end; the replay takes another connection."""
+
+    async def script(wire: Wire) -> None:
+        request = await wire.request()
+        if tokens_of([request]) == [b"token-2"]:
+            await wire.send(response())
+        await wire.send(b"HTTP/1.1 401 No\r\nContent-Length: 100000000\r\n\r\n" + b"x" * 300_000)
+        await wire.ended()
+
+    async with with_tokens(script, Tokens()) as (sidecar, upstream):
+        assert (await sidecar.ask()).status == 200
+        assert len(upstream.connections) == 2
