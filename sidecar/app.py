@@ -136,7 +136,7 @@ class App:
 
         limits = self._config.limits
         memory = ReplayMemory(limits.replay_memory_bytes)
-        self._path = Path(self._parts.gate, self._parts.routes, memory, self.stats.refusals)
+        self._path = Path(self._parts.gate, self._parts.routes, memory, self.stats.refusals, wall=self._clock.wall)
         self._listener = Listener(
             self._path.serve,
             self._spawn,

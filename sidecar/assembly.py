@@ -18,6 +18,7 @@ from sidecar.gate import TOKEN_FIELD, Gate
 from sidecar.route import Route
 from sidecar.routes import Match, Routes
 from sidecar.secret import Secret
+from sidecar.shield import Shield
 from sidecar.stats import Stats
 from sidecar.tls import client_context
 
@@ -127,6 +128,7 @@ def _match(route: RouteConfig) -> Match:
         strip_prefix=route.strip_prefix,
         upstream_prefix=urlsplit(route.upstream.url).path,
         allow=route.allow,
+        agent_safe=route.agent_safe,
     )
 
 
@@ -145,6 +147,7 @@ def _route(route: RouteConfig, made: Made | None, pool: Pool, stats: Stats) -> R
         reject_statuses=frozenset(rules.reject_statuses if rules is not None else ()),
         hold_down_s=rules.refresh.hold_down_s if rules is not None else 0.0,
         replay_body_bytes=route.replay_body_bytes,
+        shield=Shield(rules.shield.path) if rules is not None and rules.shield is not None else None,
         agent_safe=route.agent_safe,
         stats=stats.route(route.name),
     )

@@ -25,7 +25,8 @@ class Fields:
     matter, in order, by folded name: lower case, with `_` and `.` turned into `-`, because many servers read
     `X_Api_Key` and `X-Api-Key` as one. `length` is None where there is no Content-Length. `persistent` is what
     Connection says of keeping the connection, None where it says nothing; `nominated` are the folded names that it
-    names as hop-by-hop (RFC 9110 7.6.1). `upgrade` is the protocol asked for or taken, or None.
+    names as hop-by-hop (RFC 9110 7.6.1). `upgrade` is the protocol asked for or taken, or None. `lasts` says that the
+    request may go on for long: an upgrade, or a body of unknown length.
     """
 
     __slots__ = (
@@ -34,6 +35,7 @@ class Fields:
         "found",
         "from_browser",
         "host",
+        "lasts",
         "length",
         "nominated",
         "persistent",
@@ -52,6 +54,7 @@ class Fields:
         self.upgrade: bytes | None = None
         self.expects_continue = False
         self.from_browser = False
+        self.lasts = False
 
     def value(self, name: bytes) -> bytes | None:
         """Return the value of the first field found with this folded name, without surrounding white space."""

@@ -47,6 +47,7 @@ from sidecar.problem import problem
 from sidecar.relay import relay, relay_whole
 from sidecar.route import Route
 from sidecar.routes import Routes
+from sidecar.shield import Shield
 from sidecar.stats import Refusals
 from sidecar.trip import Trip
 
@@ -67,6 +68,7 @@ class Path:
         memory: the bound on bodies kept for replays.
         refusals: counts our own answers.
         access: told of each finished request, or None.
+        wall: wall-clock seconds.
     """
 
     def __init__(
@@ -76,12 +78,15 @@ class Path:
         memory: ReplayMemory,
         refusals: Refusals,
         access: Callable[[Trip], None] | None = None,
+        *,
+        wall: Callable[[], float],
     ) -> None:
         self._gate = gate
         self._routes = routes
         self._memory = memory
         self._refusals = refusals
         self._access = access
+        self._wall = wall
 
     def switch(self, gate: Gate, routes: Routes[Route]) -> None:
         """Serve by these from the next request on; those under way keep what they began with."""
@@ -111,9 +116,13 @@ class Path:
             trip.route = route
             route.stats.in_flight += 1
             trip.target = head.target if match.is_plain else match.admit(head)
+            if route.shield is not None and route.shield.covers(head):
+                return await self._answer_sdk(trip, route, route.shield)
             credential, token = route.credential, None
             if credential is not None:
                 token = credential.current() or await self._wait_for_token(trip, route, credential)
+                if head.fields.lasts:
+                    token = await credential.lasting(token)
             if body is not None:
                 body.keep(route.replay_body_bytes, self._memory)
             answered = await self._send(trip, route, token)
@@ -220,6 +229,17 @@ class Path:
 
     # Our own answers, and the end
 
+    async def _answer_sdk(self, trip: Trip, route: Route, shield: Shield) -> bool:
+        """Give the vendor's own SDK the placeholder that it asks for."""
+        client, body = trip.client, trip.body
+        await shield.take(body, route.name)
+        keep_alive = trip.head.keep_alive and client.keeps_alive and (body is None or body.complete)
+        trip.status = 200
+        client.transport.write(shield.answer(self._wall(), close=not keep_alive))
+        if not keep_alive:
+            client.finish()
+        return keep_alive
+
     def _answer_ourselves(self, trip: Trip, error: Answerable) -> bool:
         """Say why there is no answer from the upstream; cut the connection where one has begun."""
         route, client = trip.route, trip.client
@@ -232,7 +252,8 @@ class Path:
         trip.status = error.status
         whole = trip.body is None or trip.body.complete
         keep_alive = whole and trip.head.keep_alive and client.keeps_alive and not error.closes
-        self._refusals.count(error.reason, route.name if route is not None else "")
+        if not isinstance(error, UpstreamError):
+            self._refusals.count(error.reason, route.name if route is not None else "")
         _log.warning("%s: %s (%d)", route.name if route is not None else "-", error.detail, error.status)
         client.transport.write(problem(error, close=not keep_alive, without_body=trip.head.method == b"HEAD"))
         if keep_alive:

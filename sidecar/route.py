@@ -7,6 +7,7 @@ from sidecar.credentials.token import Token
 from sidecar.dataplane.http1 import REQUEST_HOP, RESPONSE_HOP
 from sidecar.dataplane.pool import Pool
 from sidecar.messages import NOTHING, RequestHead
+from sidecar.shield import Shield
 from sidecar.stats import RouteStats
 
 _NOT_IN_HTTP_10 = frozenset((b"expect",))  # to be ignored there, RFC 9110 10.1.1
@@ -25,6 +26,7 @@ class Route:
         reject_statuses: what counts as a rejection.
         hold_down_s: how long a forbidden route causes no exchange.
         replay_body_bytes: the most of a body that is kept for a replay.
+        shield: answers the key exchange of the vendor's own SDKs, or None.
         agent_safe: never show an app an OAuth challenge.
         stats: what is counted.
     """
@@ -41,6 +43,7 @@ class Route:
         reject_statuses: frozenset[int],
         hold_down_s: float,
         replay_body_bytes: int,
+        shield: Shield | None,
         agent_safe: bool,
         stats: RouteStats,
     ) -> None:
@@ -50,6 +53,7 @@ class Route:
         self.reject_statuses = reject_statuses
         self.replay_body_bytes = replay_body_bytes
         self.stats = stats
+        self.shield = shield
         # An upstream that reflects the token must not hand it to the app; Authorization never passes anyway.
         self.reflected = frozenset((injected,)) - RESPONSE_HOP if injected else NOTHING
         self.response_dropped = RESPONSE_HOP | self.reflected | ({b"www-authenticate"} if agent_safe else NOTHING)

@@ -23,6 +23,7 @@ R = TypeVar("R")
 # Decoding can be repeated by careless servers; a path that still changes after this many times has no honest use.
 MOST_DECODINGS = 3
 
+_OAUTH_METADATA = b"/.well-known/oauth-"  # RFC 8414 3, RFC 9728 3
 _LEAVES = "the path leaves its route when it is decoded or folded"
 _READ_IN_SEVERAL_WAYS = re.compile(rb"[%\\;\x00]|/\.|//")
 
@@ -115,11 +116,19 @@ class Match:
         host: only requests with this Host (without its port), or None for all.
         strip_prefix: send the path without the prefix.
         upstream_prefix: put before the path, "" for none.
-        rules: what is allowed.
+        allow: what is allowed; none listed is all.
+        agent_safe: there is no OAuth metadata here, whatever the upstream has: an agent would start to log in by it.
     """
 
     def __init__(
-        self, path: str, *, host: str | None, strip_prefix: bool, upstream_prefix: str, allow: Sequence[Allow]
+        self,
+        path: str,
+        *,
+        host: str | None,
+        strip_prefix: bool,
+        upstream_prefix: str,
+        allow: Sequence[Allow],
+        agent_safe: bool = False,
     ) -> None:
         self.segments = path.rstrip("/").encode()
         self.host = None if host is None else host.lower().encode()
@@ -129,7 +138,8 @@ class Match:
         self._floor = self.segments.count(b"/")
         self._rewrites = bool(self._strip or self._prefix)
         # Whether every target passes as it is.
-        self.is_plain = not self.segments and not self._rules and not self._rewrites
+        self.is_plain = not self.segments and not self._rules and not self._rewrites and not agent_safe
+        self._agent_safe = agent_safe
 
     def covers(self, path: bytes) -> bool:
         """Whether this path, as it is written, is at or below the prefix."""
@@ -144,6 +154,8 @@ class Match:
         """
         if not self.is_plain:
             self._check(head.method, head.path)
+        if self._agent_safe and _OAUTH_METADATA in head.path:
+            raise NoRoute("no OAuth metadata on an agent-safe route", reason="agent_safe")
         if not self._rewrites:
             return head.target
         rest = head.target[self._strip :]

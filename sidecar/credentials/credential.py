@@ -75,6 +75,8 @@ CLOCK_CHECK_S = 15.0
 # The task never sleeps for less: a wall clock that stands still just before the refresh time would keep it busy.
 LEAST_PAUSE_S = 0.005
 RECENT_EXCHANGES = 32
+# How long a request that will last waits for a token that will last as well.
+LASTING_WAIT_S = 2.0
 
 _log = logging.getLogger("sidecar.credential")
 
@@ -176,6 +178,20 @@ class Credential:
         if self._failure is not None:
             raise self._failure_now()
         return await self._next_token("expiry")
+
+    async def lasting(self, token: Token) -> Token:
+        """Return a token outside the refresh window where one can be had soon, for a request that will last.
+
+        Args:
+            token: the current one, which it gets otherwise.
+        """
+        if self._failure is not None or self._clock.wall() < self._refresh_at:
+            return token
+        try:
+            async with asyncio.timeout(LASTING_WAIT_S):
+                return await self._next_token("expiry")
+        except (CredentialError, Overloaded, TimeoutError):
+            return token
 
     async def replacement(self, rejected: Token) -> Token | None:
         """Return the token to try after a rejection, or None where exchanging again does not help.

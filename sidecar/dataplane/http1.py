@@ -134,6 +134,7 @@ class RequestReader:
             fields.upgrade = None  # an offer of HTTP/2 may be ignored (RFC 9110 7.8): served as HTTP/1.1
         if fields.nominated:
             find_more(fields, fields.nominated)
+        fields.lasts = fields.chunked or fields.upgrade is not None
         return fields
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from tests.fakes import Message, Wire
 from tests.main_job.figures import Figures
 
-POLL_S = 0.05
+POLL_S = 0.02
 
 
 class Client:
@@ -46,6 +46,14 @@ class Client:
             await wire.send(self.request(method, target, *lines, body=body))
             return await wire.response(to=method)
 
+    async def until_answered(self, target: str, status: int, within_s: float = 5.0) -> Message:
+        """Ask for a target until it is answered with this status; return that answer."""
+        deadline = time.monotonic() + within_s
+        while (answer := await self.ask("GET", target)).status != status:
+            assert time.monotonic() < deadline, answer
+            await asyncio.sleep(POLL_S)
+        return answer
+
 
 class Admin(Client):
     """Asks an admin listener."""
@@ -58,10 +66,13 @@ class Admin(Client):
         """Return the metrics of now."""
         return Figures((await self.ask("GET", "/metrics")).body.decode())
 
-    async def ready(self, within_s: float = 5.0) -> float:
-        """Wait until it is ready; return how long that took."""
-        began_s = time.monotonic()
-        while (answer := await self.ask("GET", "/readyz")).status != 200:
-            assert time.monotonic() - began_s < within_s, answer.body
+    async def until(self, count: float, name: str, within_s: float = 10.0, **labels: str) -> None:
+        """Wait until the samples of a metric that have these labels sum up to this."""
+        deadline = time.monotonic() + within_s
+        while (value := (await self.figures()).sum(name, **labels)) != count:
+            assert time.monotonic() < deadline, f"{name} is {value}, not {count}"
             await asyncio.sleep(POLL_S)
-        return time.monotonic() - began_s
+
+    async def ready(self, within_s: float = 5.0) -> None:
+        """Wait until it is ready."""
+        await self.until_answered("/readyz", 200, within_s)

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,8 +14,9 @@ from pathlib import Path
 import yaml
 
 from tests.cli.command import environment
+from tests.fakes import until
 from tests.main_job.canary import found
-from tests.servers.process import POLL_S, ServerProcess, answers, free_port
+from tests.servers.process import ServerProcess, answers, free_port
 
 # In base64: `{"`, with which every JWT begins.
 JWT_START = "eyJ"
@@ -64,17 +64,13 @@ class SidecarProcess(ServerProcess):
             TimeoutError: it has not ended in time.
         """
         assert self._process is not None, "not started"
-        async with asyncio.timeout(within_s):
-            while (code := self._process.poll()) is None:
-                await asyncio.sleep(POLL_S)
-        return code
+        process = self._process
+        await until(lambda: process.poll() is not None, within_s)
+        return process.returncode
 
     async def said(self, text: str, within_s: float = 5.0) -> None:
         """Wait until its output holds this text."""
-        deadline = time.monotonic() + within_s
-        while text not in self.output():
-            assert time.monotonic() < deadline, f"{text!r} is not in the output:\n{self.output()}"
-            await asyncio.sleep(POLL_S)
+        await until(lambda: text in self.output(), within_s)
 
     # Memory, as Linux counts it
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import Tokens, upstream
-from tests.main_job.client import POLL_S, Admin, Client
+from tests.main_job.client import Admin, Client
 from tests.main_job.configuration import ENVIRON, route, tls_upstream, vendor_credential
 from tests.main_job.process import running
 from tests.servers.certificates import Certificates
@@ -33,11 +33,11 @@ async def test_one_exchange_for_a_cold_crowd(
             if first_leaves:
                 async with client.connected() as wire:
                     await wire.send(client.request("GET", "/crm/first"))
-                    await until_in_flight(admin, 1)
+                    await admin.until(1, "sidecar_requests_in_flight")
                     wire.reset()
-                await until_in_flight(admin, 0)
+                await admin.until(0, "sidecar_requests_in_flight")
             crowd = [asyncio.create_task(client.ask("GET", f"/crm/{number}")) for number in range(CROWD)]
-            await until_in_flight(admin, CROWD)
+            await admin.until(CROWD, "sidecar_requests_in_flight")
             all_wait.set()
             answers = await asyncio.gather(*crowd)
             figures = await admin.figures()
@@ -49,10 +49,3 @@ async def test_one_exchange_for_a_cold_crowd(
     seen = nginx.seen(at_least=CROWD)
     assert len(seen) == CROWD
     assert {request.authorization for request in seen} == {"Bearer token-1"}
-
-
-async def until_in_flight(admin: Admin, count: int) -> None:
-    """Wait until this many requests are on their way."""
-    async with asyncio.timeout(10):
-        while (await admin.figures()).sum("sidecar_requests_in_flight") != count:
-            await asyncio.sleep(POLL_S)

@@ -1,4 +1,4 @@
-"""Crowds that the upstream turns away: as few exchanges as can help, each request sent again once at most, and whole."""
+"""Crowds that the upstream turns away: few exchanges, and each request sent again once at most, whole."""
 
 from __future__ import annotations
 

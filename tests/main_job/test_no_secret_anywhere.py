@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -72,17 +72,17 @@ def keyed(folder: Path, kind: str, url: str) -> Section:
 
 
 def configuration_of(
-    folder: Path, endpoint_url: str, upstream_url: str, nginx: Nginx, certificates: Certificates
+    folder: Path, endpoint_port: int, upstream_port: int, nginx: Nginx, certificates: Certificates
 ) -> Section:
     """Return a configuration in which one credential works, and one fails in each way that there is."""
-    urls = {kind: f"{endpoint_url}/{kind}" for kind in ("good", *BAD_ENDPOINTS)}
+    urls = {kind: f"http://127.0.0.1:{endpoint_port}/{kind}" for kind in ("good", *BAD_ENDPOINTS)}
     urls |= {"untrusted": f"{nginx.https_url}/token", "away": f"http://127.0.0.1:{free_port()}/token"}
     nginx_url, stranger = nginx.https_url, {"ca_file": str(certificates.other_ca_file)}
     upstreams: dict[str, Section] = {
         "good": tls_upstream(nginx_url, certificates),
         "stranger": {"url": nginx_url, "tls": stranger},
         "down": {"url": f"http://127.0.0.1:{free_port()}"},
-        "reflects": {"url": upstream_url},
+        "reflects": {"url": f"http://127.0.0.1:{upstream_port}"},
     }
     failing = [route(kind, nginx.http_url, kind) for kind in urls if kind != "good"]
     return {
@@ -121,7 +121,7 @@ async def look_everywhere(sidecar: SidecarProcess) -> AsyncIterator[bytes]:
         yield answer.head + answer.body
 
 
-async def run_commands(sidecar: SidecarProcess) -> list[Ended]:
+async def run_commands(sidecar: SidecarProcess) -> Sequence[Ended]:
     """Return what the commands print about it."""
     admin = ("--admin", sidecar.admin)
     return await asyncio.gather(
@@ -136,8 +136,7 @@ async def run_commands(sidecar: SidecarProcess) -> list[Ended]:
 async def test_on_every_path(tmp_path: Path, nginx: Nginx, certificates: Certificates) -> None:
     """From a cold start, by every failure of token endpoint and upstream, to the drain."""
     async with upstream(CanaryEndpoint()) as endpoint, upstream(canary_upstream) as server:
-        urls = (f"http://127.0.0.1:{port}" for port in (endpoint.port, server.port))
-        configuration = configuration_of(tmp_path, *urls, nginx, certificates)
+        configuration = configuration_of(tmp_path, endpoint.port, server.port, nginx, certificates)
         async with running(tmp_path, configuration, ENVIRON) as sidecar:
             said = [piece async for piece in ask_everything(sidecar)]
             said += [piece async for piece in look_everywhere(sidecar)]
@@ -155,7 +154,7 @@ async def test_on_every_path(tmp_path: Path, nginx: Nginx, certificates: Certifi
     worn = {seen.authorization for seen in nginx.seen()}
     assert worn == {f"Bearer {token.decode()}" for token in (FIRST_TOKEN, SECOND_TOKEN)}
     assert all(figures.sum("sidecar_exchanges_total", outcome=outcome) for outcome in OUTCOMES)
-    assert '"level":"debug"' in sidecar.output()
+    assert all(f"credential {kind}: no token" in sidecar.output() for kind in (*BAD_ENDPOINTS, "untrusted", "away"))
 
 
 KEY = LITERAL_KEY.decode()
@@ -180,7 +179,11 @@ def wrong_files() -> dict[str, str]:
         name: yaml.safe_dump({"credentials": {"crm": credential}, "routes": routes})
         for name, credential in BAD_CREDENTIALS.items()
     }
-    return {**files, "not YAML": f'credentials: {{crm: {{api_key: {{value: "{KEY}', "a tab": f"credentials:\n\tcrm: {KEY}"}
+    return {
+        **files,
+        "not YAML": f'credentials: {{crm: {{api_key: {{value: "{KEY}',
+        "a tab": f"credentials:\n\tcrm: {KEY}",
+    }
 
 
 async def test_in_mistakes_of_a_configuration(tmp_path: Path, nginx: Nginx, wrong_files: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""A key that the token endpoint refuses: said plainly, not tried again and again, and mended by a new key in its file."""
+"""A key that the token endpoint refuses: said plainly, not tried on and on, and mended by a new key in its file."""
 
 from __future__ import annotations
 

@@ -132,7 +132,8 @@ def expiry_of(token: str) -> float:
 def not_delayed(asked: Iterable[Asked], switches: Iterable[float]) -> None:
     """Requests while a renewal ran took no longer than the others, but for what a busy machine adds."""
     moments = list(switches)
-    during, others = [], []
+    during: list[float] = []
+    others: list[float] = []
     for request in asked:
         renewing = any(switch - WINDOW_S <= request.at <= switch + 0.05 for switch in moments)
         (during if renewing else others).append(request.took_s)

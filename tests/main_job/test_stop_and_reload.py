@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.fakes import silent, upstream
-from tests.main_job.client import POLL_S, Admin, Client
+from tests.fakes import silent, until, upstream
+from tests.main_job.client import Admin, Client
 from tests.main_job.configuration import ENVIRON, Section, route, vendor_credential
 from tests.main_job.process import running
 from tests.main_job.vendors import vendor
@@ -31,11 +32,10 @@ async def test_a_drain_lets_what_runs_finish(tmp_path: Path) -> None:
                 await idle.send(client.request("GET", "/crm/me"))
                 assert (await idle.response()).status == 200
                 slow = asyncio.create_task(client.ask("GET", "/crm/slow?ms=1500"))
-                await until_in_flight(admin, 1)
+                await admin.until(1, "sidecar_requests_in_flight")
                 sidecar.signal(signal.SIGTERM)
-                while (await admin.ask("GET", "/readyz")).status == 200:
-                    await asyncio.sleep(POLL_S / 5)
-                assert (await admin.json("/readyz"))["reasons"][0]["state"] == "draining"
+                unready = await admin.until_answered("/readyz", 503)
+                assert json.loads(unready.body)["reasons"][0]["state"] == "draining"
                 assert (await client.ask("GET", "/crm/me")).status == 200, "the lame duck still serves"
                 assert await idle.rest() == b"", "an idle connection ends cleanly"
                 assert not accepts(sidecar.port)
@@ -56,7 +56,7 @@ async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
             client = Client(sidecar.port)
             async with client.connected() as wire:
                 await wire.send(client.request("GET", "/crm/"))
-                await until_in_flight(Admin(sidecar.admin_port), 1)
+                await Admin(sidecar.admin_port).until(1, "sidecar_requests_in_flight")
                 sidecar.signal(signal.SIGTERM)
                 await sidecar.said("stopping")
                 sidecar.signal(signal.SIGTERM)
@@ -77,19 +77,19 @@ async def test_new_configurations_under_load(tmp_path: Path, nginx: Nginx) -> No
                 for turn in range(6):
                     sidecar.configure((new, old)[turn % 2])
                     sidecar.signal(signal.SIGHUP)
-                    await until_answered(client, "/more/", (200, 404)[turn % 2])
-                    await until_more(statuses)
+                    await client.until_answered("/more/", (200, 404)[turn % 2])
+                    await more(statuses)
                 sidecar.configure({**new, "drain": {"most": "soon"}})
                 sidecar.signal(signal.SIGHUP)
-                await until_reloaded(admin, successful=False)
+                await admin.until(0, "sidecar_config_reload_successful")
                 assert "drain.most" in (await admin.json("/status"))["last_reload"]["error"]
                 assert (await client.ask("GET", "/more/")).status == 404
                 assert (await admin.ask("GET", "/readyz")).status == 200
                 sidecar.configure(new)
                 sidecar.signal(signal.SIGHUP)
-                await until_reloaded(admin, successful=True)
+                await admin.until(1, "sidecar_config_reload_successful")
                 assert (await client.ask("GET", "/more/")).status == 200
-                await until_more(statuses)
+                await more(statuses)
         assert "drain.most" in sidecar.output()
         assert set(statuses) == {200}
         assert endpoint.journal.counters.exchanges == 1, "a credential that has not changed keeps its token"
@@ -131,30 +131,7 @@ async def load(client: Client) -> AsyncIterator[list[int]]:
             over.set()
 
 
-async def until_in_flight(admin: Admin, count: int) -> None:
-    """Wait until this many requests are on their way."""
-    async with asyncio.timeout(5):
-        while (await admin.figures()).sum("sidecar_requests_in_flight") != count:
-            await asyncio.sleep(POLL_S)
-
-
-async def until_answered(client: Client, target: str, status: int) -> None:
-    """Wait until a target is answered with this status."""
-    async with asyncio.timeout(5):
-        while (await client.ask("GET", target)).status != status:
-            await asyncio.sleep(POLL_S)
-
-
-async def until_more(statuses: list[int]) -> None:
+async def more(statuses: list[int]) -> None:
     """Wait until some more requests have been answered."""
     enough = len(statuses) + 40
-    async with asyncio.timeout(5):
-        while len(statuses) < enough:
-            await asyncio.sleep(POLL_S / 5)
-
-
-async def until_reloaded(admin: Admin, *, successful: bool) -> None:
-    """Wait until the metrics say that the last configuration was taken, or was not."""
-    async with asyncio.timeout(5):
-        while (await admin.figures()).sum("sidecar_config_reload_successful") != successful:
-            await asyncio.sleep(POLL_S)
+    await until(lambda: len(statuses) >= enough, within_s=5.0)

@@ -74,7 +74,7 @@ def test_a_port_in_use(key: str, tmp_path: Path) -> None:
         }
         file = tmp_path / "sidecar.yaml"
         file.write_text(yaml.safe_dump(configuration))
-        took_s = []
+        took_s: list[float] = []
         # The best of three: the time is the program's, not the machine's.
         while not took_s or (min(took_s) >= 1.0 and len(took_s) < 3):
             began_s = time.monotonic()

@@ -21,6 +21,7 @@ from sidecar.config.values import (
 )
 from sidecar.credentials.rules import AnswerPointers, ExchangeRules, RefreshRules
 from sidecar.dataplane.flow import Endpoint
+from sidecar.dataplane.pool import Pool
 from sidecar.secret import Secret
 from tests.fakes import Message, ScriptedUpstream, Tokens, Wire, until, upstream
 
@@ -81,6 +82,11 @@ class Running:
     def upstream_connections(self) -> list[Endpoint]:
         """The sidecar's ends of all connections to upstreams."""
         return [connection for pool in self.app._parts.pools.values() for connection in pool.connections]
+
+    def pool(self) -> Pool:
+        """The connections to the only upstream."""
+        (pool,) = self.app._parts.pools.values()
+        return pool
 
     async def nothing_left(self, within_s: float = 1.0) -> None:
         """Wait until the sidecar has let go of every app connection, and of every upstream connection but idle ones."""

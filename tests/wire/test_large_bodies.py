@@ -189,11 +189,14 @@ async def until_still(sidecar: Running, sender: Wire) -> None:
 
 async def test_the_end_of_an_answer_reaches_a_slow_reader() -> None:
     """Also where the connection ends after it: the app gets all of it, however long that takes."""
-    body = content()[: 512 * 1024]
+    body = content()[: 120 * 1024]
 
     async with in_front_of(answer_with(body)) as (sidecar, _):
         wire = await sidecar.connect()
         shrink(wire)
+        await until(sidecar.app_connections)
+        own = sidecar.app_connections()[0].transport.get_extra_info("socket")
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
         wire.stop_reading()
         await wire.send(sidecar.ask_bytes("GET", "/", "Connection: close"))
         await asyncio.sleep(1.8)  # longer than any linger, and the sweep that would notice

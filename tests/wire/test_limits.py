@@ -126,6 +126,19 @@ async def test_those_who_leave_the_queue_do_not_take_a_place_with_them() -> None
         await running.nothing_left()
 
 
+async def test_a_place_is_not_lost_with_who_leaves_as_it_is_called() -> None:
+    """The next in the queue gets the very connection."""
+    async with in_front_of(always(response()), route={"upstream": {"pool": PoolLimits(most=1)}}) as (running, _):
+        pool = running.pool()
+        connection = await pool.connect()
+        waiting = [asyncio.create_task(pool.connect()) for _ in range(2)]
+        await asyncio.sleep(0)
+        pool.give_back(connection)
+        waiting[0].cancel()
+        async with asyncio.timeout(1):
+            assert await waiting[1] is connection
+
+
 async def test_only_so_many_wait_for_a_token() -> None:
     """Those beyond are told so at once; the others get theirs from one exchange."""
     ready = asyncio.Event()

@@ -154,12 +154,20 @@ async def test_a_body_too_large_to_keep_gets_the_original_answer() -> None:
 async def test_replay_memory_bounds_all_requests_together() -> None:
     """Where it is used up the original answer is relayed; it is given back afterwards."""
     tokens = Tokens()
-    limits = {"replay_memory_bytes": 1000}
-    async with with_tokens(takes("token-2"), tokens, limits=limits) as (sidecar, _):
-        assert (await sidecar.ask("POST", "/", body=b"x" * 1001)).status == 401
-        await until(lambda: tokens.count == 2)
-        for _ in range(5):
+    used = set()
+
+    async def takes_each_once(wire: Wire) -> None:
+        while True:
+            (token,) = tokens_of([await wire.request()])
+            await wire.send(CHALLENGE if token in used else response())
+            used.add(token)
+
+    async with with_tokens(takes_each_once, tokens, limits={"replay_memory_bytes": 1000}) as (sidecar, _):
+        for count in range(1, 6):
             assert (await sidecar.ask("POST", "/", body=b"x" * 900)).status == 200
+            assert tokens.count == count
+        assert (await sidecar.ask("POST", "/", body=b"x" * 1001)).status == 401
+        await until(lambda: tokens.count == 6)
 
 
 async def test_an_expectation_is_replayed_too() -> None:

@@ -12,7 +12,7 @@ from sidecar.config.values import Address, Config, GateConfig
 from sidecar.credentials.rules import Injection
 from sidecar.dataplane.limits import Timeouts
 from sidecar.errors import ConfigError, Mistake
-from tests.fakes import Tokens, Wire, always, response, upstream
+from tests.fakes import Tokens, Wire, always, response, silent, until, upstream
 from tests.wire.running import LOCAL, STATIC, config, exchanging, route_to, sidecar
 
 
@@ -106,20 +106,17 @@ async def test_a_stream_outlives_its_route() -> None:
 
 
 async def test_time_outs_hold_for_upstreams_that_were_let_go() -> None:
-    """A request that an old upstream never answers does not wait for ever."""
-
-    async def silent(wire: Wire) -> None:
-        await wire.ended(60)
-
-    async with upstream(silent) as old, upstream(always(response())) as new:
-        loads = Loads(config(route_to(new.port)))
-        to = {"timeouts": Timeouts(head_s=0.3)}
+    """A request that an old upstream never answers does not wait for ever; nor does one to a new upstream."""
+    to = {"timeouts": Timeouts(head_s=0.3)}
+    async with upstream(silent) as old, upstream(silent) as new:
+        loads = Loads(config(route_to(new.port, upstream=to)))
         async with sidecar(route_to(old.port, upstream=to), load=loads) as running:
             asked = asyncio.create_task(running.ask())
-            await asyncio.sleep(0.05)
+            await until(lambda: old.connections)
             await running.app.reload()
             async with asyncio.timeout(2):
-                assert (await asked).status == 504
+                assert [(await running.ask()).status, (await asked).status] == [504, 504]
+        assert len(old.connections) == len(new.connections) == 1
 
 
 async def test_fields_to_drop_hold_for_connections_that_are_open() -> None:

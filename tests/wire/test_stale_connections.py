@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 
 import pytest
 
 from sidecar.dataplane.limits import PoolLimits
 from tests.fakes import PATIENCE_S, Script, Wire, always, response
-from tests.wire.running import in_front_of
+from tests.wire.running import in_front_of, route_to
+from tests.wire.running import sidecar as sidecar_to
 
 
 async def leaves_after_one(wire: Wire) -> None:
@@ -127,12 +129,19 @@ async def test_the_race_with_an_upstream_that_leaves(how: str) -> None:
 
 
 async def test_an_end_that_has_arrived_is_seen_before_a_post_is_sent() -> None:
-    """Even where the loop has not come round to reading it: the socket is looked at."""
+    """At once, and even where the loop has not come round to reading it: the socket is looked at."""
     async with in_front_of(leaves_when_idle(0, "close")) as (sidecar, upstream):
         for _ in range(50):
             assert (await sidecar.ask("POST", "/", body=b"x")).status == 200
             await asyncio.sleep(0.002)
         assert len(upstream.requests) == 50
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        async with sidecar_to(route_to(server.getsockname()[1])) as sidecar:
+            pool = sidecar.pool()
+            pool.give_back(await pool.connect())
+            server.accept()[0].close()  # from here to the end the loop does not run
+            assert pool.idle_count == 1
+            assert pool.take_idle(certain=True) is None
 
 
 async def test_bytes_on_an_idle_connection_condemn_it() -> None:
