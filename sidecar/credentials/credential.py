@@ -44,25 +44,24 @@ import asyncio
 import logging
 import math
 import random
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
 from sidecar.clock import Clock
 from sidecar.credentials.clock_moves import ClockMoves
+from sidecar.credentials.history import History, Watcher
 from sidecar.credentials.key_in_use import KeyInUse
 from sidecar.credentials.keys import KeySource
 from sidecar.credentials.pace import Pace
 from sidecar.credentials.rules import RefreshRules
-from sidecar.credentials.status import CredentialStatus, ExchangeRecord, State, Trigger
+from sidecar.credentials.status import CredentialStatus, State, Trigger
 from sidecar.credentials.token import Token, refresh_at
 from sidecar.credentials.verdicts import Verdicts, same
 from sidecar.credentials.waiters import Waiters, anew
 from sidecar.errors import (
     CredentialError,
     ExchangeFailed,
-    ExchangeOutcome,
     KeyRejected,
     KeyUnavailable,
     NoToken,
@@ -74,7 +73,6 @@ from sidecar.secret import Secret
 CLOCK_CHECK_S = 15.0
 # The task never sleeps for less: a wall clock that stands still just before the refresh time would keep it busy.
 LEAST_PAUSE_S = 0.005
-RECENT_EXCHANGES = 32
 # How long a request that will last waits for a token that will last as well.
 LASTING_WAIT_S = 2.0
 
@@ -93,13 +91,6 @@ class Exchanger(Protocol):
 
     async def close(self) -> None:
         """Let go of what it holds."""
-
-
-class Watcher(Protocol):
-    """Told of each exchange, to count it."""
-
-    def exchanged(self, record: ExchangeRecord) -> None:
-        """One exchange was made."""
 
 
 class Credential:
@@ -135,7 +126,6 @@ class Credential:
         self._rules = rules
         self._clock = clock
         self._clock_moves = ClockMoves(clock)
-        self._watcher = watcher
         self._wait_s = wait_s
         self._rng = rng
         # The key and the token
@@ -154,8 +144,7 @@ class Credential:
         # What happened
         self._failure: CredentialError | None = None
         self._key_rejected = False
-        self._failures = 0
-        self._recent: deque[ExchangeRecord] = deque(maxlen=RECENT_EXCHANGES)
+        self._history = History(clock, watcher)
 
     # For the request path
 
@@ -184,14 +173,17 @@ class Credential:
 
         Args:
             token: the current one, which it gets otherwise.
+
+        Raises:
+            CredentialError: `token` expired meanwhile, and there is no other.
         """
         if self._failure is not None or self._clock.wall() < self._refresh_at:
             return token
-        try:
-            async with asyncio.timeout(LASTING_WAIT_S):
-                return await self._next_token("expiry")
-        except (CredentialError, Overloaded, TimeoutError):
-            return token
+        if self._in_flight or self._held_back_s("expiry") < LASTING_WAIT_S:
+            with suppress(CredentialError, Overloaded, TimeoutError):
+                async with asyncio.timeout(LASTING_WAIT_S):
+                    return await self._next_token("expiry")
+        return await self.wait()
 
     async def replacement(self, rejected: Token) -> Token | None:
         """Return the token to try after a rejection, or None where exchanging again does not help.
@@ -261,9 +253,9 @@ class Credential:
             obtained_at=self._token.obtained_at if self._token is not None else None,
             expires_at=self._valid_until if math.isfinite(self._valid_until) else None,
             next_refresh_at=self._next_refresh_at(),
-            consecutive_failures=self._failures,
-            last_exchange=self._recent[-1] if self._recent else None,
-            recent=tuple(self._recent),
+            consecutive_failures=self._history.failures,
+            last_exchange=self._history.last,
+            recent=self._history.recent,
             error=self._failure.detail if self._failure is not None else None,
             remedy=self._remedy(),
         )
@@ -346,7 +338,6 @@ class Credential:
         """Have the new key exchanged at once: what held the old one back was about the old one."""
         self._key_rejected = False
         self._failure = None
-        self._failures = 0
         self._pace.start_over()
         self._wanted = "key_change"
 
@@ -388,9 +379,9 @@ class Credential:
             self._in_flight = False
 
     def _succeeded(self, token: Token, trigger: Trigger, started_s: float) -> None:
-        if self._failures:
+        if self._history.failures:
             _log.info("credential %s: exchanges succeed again", self.name)
-        self._record(trigger, "ok", "", started_s)
+        self._history.add(trigger, "ok", "", started_s)
         self._notice_clock()
         self._token = token
         self._valid_until = token.expires_at
@@ -400,13 +391,11 @@ class Credential:
             self._verdicts.replaced(token)
         self._failure = None
         self._key_rejected = False
-        self._failures = 0
         self._waiters.tell(token)
 
     def _failed(self, error: ExchangeFailed, trigger: Trigger, started_s: float) -> None:
         """Take in a failure: the exchange stays due. A key once refused is probed slowly, whatever else fails."""
-        self._record(trigger, error.outcome, error.detail, started_s)
-        self._failures += 1
+        self._history.add(trigger, error.outcome, error.detail, started_s)
         self._wanted = trigger
         self._key_rejected = self._key_rejected or error.outcome == "key_rejected"
         now_s = self._clock.monotonic()
@@ -421,11 +410,6 @@ class Credential:
         log = _log.error if self._key_rejected or self.current() is None else _log.warning
         log("credential %s: no token from the exchange: %s; next try in %.1f s", self.name, error.detail, wait_s)
         self._waiters.tell(self._failure)
-
-    def _record(self, trigger: Trigger, outcome: ExchangeOutcome, detail: str, started_s: float) -> None:
-        record = ExchangeRecord(self._clock.wall(), trigger, outcome, self._clock.monotonic() - started_s, detail)
-        self._recent.append(record)
-        self._watcher.exchanged(record)
 
     # Those who wait
 

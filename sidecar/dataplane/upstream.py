@@ -56,13 +56,13 @@ class UpstreamConnection(Endpoint):
         # Per connection
         self._pool = pool
         self._loop = loop
+        self._head_s = pool.timeouts.head_s
         self.reused = False
         self.deadline = math.inf
         # Per request
         self._method = b""
         self._request_body: Body | None = None
         self._waiter: asyncio.Future[Response] | None = None
-        self.busy = False
         self.owner: Owner | None = None
         self._last_head: ResponseHead | None = None
         self._head: ResponseHead | None = None
@@ -100,14 +100,12 @@ class UpstreamConnection(Endpoint):
             of an answer, and with another `UpstreamError` where the upstream is too slow or does not speak HTTP.
             By the time that whoever awaits it runs on, this connection may already carry somebody else's request.
         """
-        self.busy = True
         self.owner = owner
         self._head = None
         self._method = method
         self._interim = 0
         self._request_body = body
-        self._body = None
-        self.deadline = self._loop.time() + self._pool.timeouts.head_s
+        self.deadline = self._loop.time() + self._head_s
         self.transport.write(head)
         if body is not None:
             sink = Sink(self, chunked, dropped)
@@ -136,7 +134,7 @@ class UpstreamConnection(Endpoint):
     @property
     def idle(self) -> bool:
         """Whether it may be given to the next request."""
-        return not self.busy and not self.transport.is_closing()
+        return self.owner is None and not self.transport.is_closing()
 
     # asyncio's callbacks
 
@@ -149,7 +147,7 @@ class UpstreamConnection(Endpoint):
         if self._decoder is not None:
             self._feed(data)
             return
-        if not self.busy or self._head is not None:
+        if self.owner is None or self._head is not None:
             self.transport.abort()  # nobody asked: whatever comes next would be taken for the answer to the next request
             return
         if self._buffer:
@@ -225,7 +223,6 @@ class UpstreamConnection(Endpoint):
         if rest or not sent or not self._head.keep_alive:
             self.abort()
             return
-        self.busy = False
         self.owner = None
         self._waiter = None
         self._request_body = None
@@ -287,20 +284,20 @@ class UpstreamConnection(Endpoint):
 
     def progressed(self) -> None:
         """A piece of the request was sent: the answer may take its time from here."""
-        if self.busy and self._head is None:
-            self.deadline = self._loop.time() + self._pool.timeouts.head_s
+        if self.owner is not None and self._head is None:
+            self.deadline = self._loop.time() + self._head_s
 
     def check(self, now: float) -> None:
         """End the connection where its deadline has passed (called by the sweep)."""
         if now < self.deadline:
             return
         self.deadline = math.inf
-        if not self.busy:
+        if self.owner is None:
             self.transport.close()
             return
         if self._request_body is not None and not self._request_body.complete and self.writable:
             # It waits for the rest of the request, as we do: that is the app's time.
-            self.deadline = now + self._pool.timeouts.head_s
+            self.deadline = now + self._head_s
             return
         phase: Phase = "head" if self._head is None else "body"
         self._fail(UpstreamTimeout(f"the upstream sent nothing for too long ({phase})", phase=phase))

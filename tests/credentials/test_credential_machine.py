@@ -291,9 +291,5 @@ Credentials.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-
-
 # Hypothesis needs its time to find the shortest way to a failure.
-@pytest.mark.timeout(400)
-class TestCredentials(Credentials.TestCase):  # type: ignore[misc, name-defined]
-    """Run by pytest."""
+TestCredentials = pytest.mark.timeout(400)(Credentials.TestCase)

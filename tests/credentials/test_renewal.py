@@ -10,6 +10,7 @@ import pytest
 
 from sidecar.credentials.rules import RefreshRules
 from sidecar.credentials.token import Token
+from sidecar.errors import NoToken
 from tests.credentials.kept import HOUR_S, FakeKeySource, Says, keeping, timed
 from tests.credentials.virtual_time import in_virtual_time, virtual_loop
 
@@ -112,3 +113,47 @@ async def test_a_token_that_expires_on_its_way_is_not_used() -> None:
         assert kept.records.told[0].outcome == "bad_response"
         await asyncio.sleep(1)
         assert kept.valid().secret.reveal() == b"token-2"
+
+
+@in_virtual_time
+async def test_a_long_request_begins_with_a_token_that_lasts() -> None:
+    """Inside the window it waits for the exchange; outside it takes the token at once."""
+    async with keeping(Says(life_s=300), Says(takes_s=1)) as kept:
+        old = await kept.credential.wait()
+        assert await timed(kept.credential.lasting(old)) == (old, 0)
+        while kept.state == "fresh":
+            await asyncio.sleep(0.1)
+        token, took_s = await timed(kept.credential.lasting(old))
+        assert token is kept.valid()
+        assert token is not old
+        assert took_s <= 1
+
+
+@in_virtual_time
+async def test_a_long_request_does_not_wait_in_vain() -> None:
+    """Two seconds where the exchange is slow, and not at all where it fails or the budget holds it back."""
+    async with keeping(Says(life_s=300), Says(takes_s=9, fails="network"), then=Says(takes_s=9)) as kept:
+        old = await kept.credential.wait()
+        while kept.state == "fresh":
+            await asyncio.sleep(0.1)
+        token, took_s = await timed(kept.credential.lasting(old))
+        assert (token, took_s) == (old, pytest.approx(2))
+        await asyncio.sleep(9)
+        assert await timed(kept.credential.lasting(old)) == (old, 0)
+    async with keeping(then=Says(life_s=60), rules=RefreshRules(budget_count=1)) as kept:
+        old = await kept.credential.wait()
+        await asyncio.sleep(45)
+        assert await timed(kept.credential.lasting(old)) == (old, 0)
+
+
+@in_virtual_time
+async def test_a_long_request_never_gets_a_token_that_expired_while_it_waited() -> None:
+    """The next one then, or an error."""
+    async with keeping(Says(life_s=30), Says(takes_s=9), then=Says(takes_s=9)) as kept:
+        old = await kept.credential.wait()
+        kept.exchanger.script = [Says(takes_s=25)]
+        await asyncio.sleep(29)
+        token, took_s = await timed(kept.credential.lasting(old))
+        assert isinstance(token, Token | NoToken)
+        assert token is not old
+        assert took_s <= 12
