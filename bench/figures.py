@@ -52,6 +52,7 @@ FIGURES = (
     Figure("added_p50_s", "added latency, p50, 1 connection", "µs", 1e6),
     Figure("added_p99_s", "added latency, p99, 1 connection", "µs", 1e6),
     Figure("memory_bytes", "memory (PSS) serving 32 connections", "MB", 1e-6),
+    Figure("memory_unshared_bytes", "the same, with nothing shared with other programs", "MB", 1e-6),
     Figure("idle_connection_bytes", "memory per idle connection", "KB", 1e-3),
     Figure("memory_end_bytes", "memory (PSS) after the whole run", "MB", 1e-6),
     Figure("listening_s", "`run` to listening", "s", 1.0, 3),

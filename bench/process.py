@@ -73,9 +73,13 @@ class Process:
         return sum(int(file.read_text(encoding="ascii").split()[0]) for file in files) / 1e9
 
     def memory_bytes(self) -> int:
-        """Its proportional set size, as if no other program on the machine mapped the same files.
+        """Its proportional set size, summed over its processes."""
+        return 1024 * sum(_kilobytes(Path(f"/proc/{pid}/smaps_rollup"))["Pss"] for pid in self.pids())
 
-        Plain PSS would flatter whoever shares a library with the benchmark: the sidecar its
+    def unshared_bytes(self) -> int:
+        """The same, as if no other program on the machine mapped the same files.
+
+        Plain PSS flatters whoever shares a library with the benchmark: the sidecar its
         interpreter, nginx itself with the nginx behind it.
         """
         rollups = [_kilobytes(Path(f"/proc/{pid}/smaps_rollup")) for pid in self.pids()]

@@ -18,9 +18,10 @@ from weakref import WeakSet
 
 from sidecar import __version__
 from sidecar.clock import Clock, SystemClock
+from sidecar.config.restart import needing_restart
 from sidecar.config.values import Address, Config
 from sidecar.credentials.status import CredentialStatus
-from sidecar.errors import ConfigError, KeyUnavailable, Mistake, StartError
+from sidecar.errors import Answerable, ConfigError, KeyUnavailable, NothingToReload, StartError
 from sidecar.gate import authorities
 from sidecar.secret import Secret
 from sidecar.sockets import listen_tcp, listen_unix
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from sidecar.admin.server import AdminServer
     from sidecar.admin.view import Reload, RouteView
     from sidecar.assembly import Parts
+    from sidecar.dataplane.door import Door
     from sidecar.dataplane.listener import Listener
     from sidecar.dataplane.pool import Pool
     from sidecar.metrics import Gauges
@@ -61,7 +63,7 @@ class App:
         on_quit: Callable[[], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._config = config
+        self._config = self._started_with = config
         self._load = load
         self._on_quit = on_quit
         self._clock: Clock = clock or SystemClock()
@@ -73,6 +75,7 @@ class App:
         # Made by start()
         self._sockets: dict[Address, socket.socket] = {}
         self._servers: dict[Address, asyncio.Server] = {}
+        self._doors: dict[Address, Door] = {}
         self._admin_socket: socket.socket | None = None
         self._tasks: dict[object, asyncio.Task[None]] = {}
         # Those that a reload has let go too, for as long as a request is still using them.
@@ -129,26 +132,32 @@ class App:
             raise StartError(f"tls: {error.filename or 'a certificate file'}: {error.strerror}") from None
 
     def _serve_apps(self) -> None:
+        from sidecar.access import access_log
         from sidecar.dataplane.flow import ReplayMemory
         from sidecar.dataplane.listener import Listener
         from sidecar.path import Path
-        from sidecar.problem import problem
 
         limits = self._config.limits
         memory = ReplayMemory(limits.replay_memory_bytes)
-        self._path = Path(self._parts.gate, self._parts.routes, memory, self.stats.refusals, wall=self._clock.wall)
+        access = access_log() if self._config.log.access else None
+        self._path = Path(
+            self._parts.gate, self._parts.routes, memory, self.stats.refusals, access, wall=self._clock.wall
+        )
         self._listener = Listener(
             self._path.serve,
             self._spawn,
             limits=connection_limits(self._config),
             most_connections=limits.connections or most_connections(),
             reader=self._parts.reader,
-            turned_away=lambda error: self._turned_away(problem(error, close=True), error.reason),
+            turned_away=self._turned_away,
         )
 
-    def _turned_away(self, answer: bytes, reason: str) -> bytes:
-        self.stats.refusals.count(reason, "")
-        return answer
+    def _turned_away(self, error: Answerable) -> bytes:
+        from sidecar.problem import problem
+
+        self.stats.refusals.count(error.reason, "")
+        _log.warning("turned away: %s (%d)", error.detail, error.status)
+        return problem(error, close=True)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -156,15 +165,27 @@ class App:
         return task
 
     async def _accept(self, address: Address, sock: socket.socket) -> None:
-        port = None if address.path is not None else sock.getsockname()[1]
-        names = self._config.gate.hosts if address.is_loopback else (*self._config.gate.hosts, address.host)
-        protocol = self._listener.protocol(authorities(port, names))
+        from sidecar.dataplane.door import Door
+
+        door = self._doors[address] = Door()
+        self._switch_door(address)
+        protocol = self._listener.protocol(door)
         loop = asyncio.get_running_loop()
         if address.path is not None:
             self._servers[address] = await loop.create_unix_server(protocol, sock=sock)
         else:
             self._servers[address] = await loop.create_server(protocol, sock=sock)
-        _log.info("listening on %s", address if address.path else f"{address.host}:{port}")
+        _log.info("listening on %s", _as_bound(address, sock))
+
+    def _switch_door(self, address: Address) -> None:
+        """Have new connections to this address find whom the configuration lets in."""
+        gate = self._config.gate
+        if address.path is not None:
+            self._doors[address].switch(authorities(None, gate.hosts), frozenset(gate.peer_uids))
+            return
+        port = self._sockets[address].getsockname()[1]
+        names = gate.hosts if address.is_loopback else (*gate.hosts, address.host)
+        self._doors[address].switch(authorities(port, names), frozenset())
 
     def _run_credentials(self) -> None:
         for made in self._parts.credentials.values():
@@ -199,6 +220,7 @@ class App:
             now=self._clock.wall,
         )
         await self._admin.start(self._admin_socket)
+        _log.info("admin listener on %s", _as_bound(admin.listen, self._admin_socket))
 
     # Reloading
 
@@ -208,15 +230,15 @@ class App:
         Credentials and upstream connections whose configuration has not changed stay as they are.
 
         Raises:
-            ConfigError: it is wrong, or an address in it cannot be had; the old one stays.
+            ConfigError: it is wrong; the old one stays.
+            StartError: something in it cannot be had, such as an address; the old one stays.
+            NothingToReload: there is none to read.
         """
         from sidecar.admin.view import Reload
 
+        if self._load is None:
+            raise NothingToReload("this sidecar was started without a configuration that could be read again")
         try:
-            if self._load is None:
-                raise ConfigError(
-                    [Mistake("reload", 0, 0, "", "this sidecar was started without a configuration to reload")]
-                )
             await self._take(self._load())
         except (ConfigError, StartError) as error:
             self.last_reload = Reload(self._clock.wall(), str(error))
@@ -237,19 +259,23 @@ class App:
             for sock in added.values():
                 sock.close()
             raise
-        if config.admin.listen != self._config.admin.listen:
-            _log.warning("admin.listen has changed; it takes a restart")
+        if keys := needing_restart(self._started_with, config):
+            _log.warning("changed, but a restart is needed for it to count everywhere: %s", ", ".join(keys))
         before, self._parts, self._config = self._parts, parts, config
         self._pools.update(parts.pools.values())
         self._listener.switch(connection_limits(config), parts.reader)
         self._path.switch(parts.gate, parts.routes)
+        self._admin.know_as(config.gate.hosts)
         self._run_credentials()
+        for address in self._servers:
+            self._switch_door(address)
         for address, sock in added.items():
             self._sockets[address] = sock
             await self._accept(address, sock)
         for address in [address for address in self._servers if address not in config.listen]:
             self._servers.pop(address).close()
             self._sockets.pop(address)
+            self._doors.pop(address)
         await self._retire(before, parts)
 
     async def _retire(self, before: Parts, parts: Parts) -> None:
@@ -318,10 +344,7 @@ class App:
     @property
     def listeners(self) -> Sequence[str]:
         """The addresses that apps connect to."""
-        return [
-            str(address) if address.path is not None else str(Address(address.host, sock.getsockname()[1]))
-            for address, sock in self._sockets.items()
-        ]
+        return [_as_bound(address, sock) for address, sock in self._sockets.items()]
 
     @property
     def routes(self) -> Sequence[RouteView]:
@@ -346,10 +369,16 @@ class App:
         return [made.credential.status() for made in self._parts.credentials.values()]
 
     async def refresh(self, credential: str | None) -> None:
-        """Make one exchange for this credential, or for each."""
-        for name, made in self._parts.credentials.items():
-            if credential is None or name == credential:
-                await made.credential.refresh()
+        """Make one exchange for this credential, or one for each, and wait until all have succeeded or failed.
+
+        Raises:
+            CredentialError: one brought no token; the first of several.
+        """
+        wanted = [made for name, made in self._parts.credentials.items() if credential in (None, name)]
+        outcomes = await asyncio.gather(*(made.credential.refresh() for made in wanted), return_exceptions=True)
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
 
     def gauges(self) -> Gauges:
         """Return what is held right now."""
@@ -363,6 +392,11 @@ class App:
             reload_successful=self.last_reload is None or not self.last_reload.error,
             reload_at=self._taken_at,
         )
+
+
+def _as_bound(address: Address, sock: socket.socket) -> str:
+    """Return an address for people, with the port that it has got."""
+    return str(address if address.path is not None else Address(address.host, sock.getsockname()[1]))
 
 
 def connection_limits(config: Config) -> Any:

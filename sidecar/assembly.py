@@ -12,6 +12,7 @@ from sidecar.config.values import Config, CredentialConfig, KeyConfig, RouteConf
 from sidecar.credentials.credential import Credential, Exchanger
 from sidecar.credentials.exchange import HTTPExchanger, StaticExchanger
 from sidecar.credentials.keys import EnvironmentKey, FileKey, KeySource, LiteralKey
+from sidecar.credentials.masked import MaskedExchanger, MaskedSource
 from sidecar.dataplane.http1 import RequestReader, fold
 from sidecar.dataplane.pool import Pool
 from sidecar.gate import TOKEN_FIELD, Gate
@@ -77,6 +78,10 @@ def assemble(
 
 def key_source(key: KeyConfig) -> KeySource:
     """Return where an API key is read from."""
+    return MaskedSource(_key_source(key))
+
+
+def _key_source(key: KeyConfig) -> KeySource:
     if key.kind == "env":
         return EnvironmentKey(key.name, os.environ)
     if key.kind == "file":
@@ -85,11 +90,13 @@ def key_source(key: KeyConfig) -> KeySource:
     return LiteralKey(key.value)
 
 
-def exchanger(config: CredentialConfig, clock: Clock) -> HTTPExchanger | StaticExchanger:
+def exchanger(config: CredentialConfig, clock: Clock) -> Exchanger:
     """Return what turns this credential's key into a token."""
     if config.exchange is None:
-        return StaticExchanger(config.inject, clock)
-    return HTTPExchanger(config.exchange, config.rejected, config.inject, config.refresh.default_ttl_s, clock)
+        return MaskedExchanger(StaticExchanger(config.inject, clock))
+    return MaskedExchanger(
+        HTTPExchanger(config.exchange, config.rejected, config.inject, config.refresh.default_ttl_s, clock)
+    )
 
 
 def _credential(wanted: CredentialConfig, config: Config, stats: Stats, clock: Clock) -> Made:

@@ -8,6 +8,7 @@ key, a token, a field value or a body.
 |---|---|---|---|
 | ConfigError | exit 2 | - | whoever wrote the configuration |
 | StartError | exit 1 | - | whoever starts it: an address is in use |
+| NothingToReload | 409, admin listener | - | nobody: it runs without a configuration that could be read again |
 | BadRequest | 400, 405, 431 | http_request_error | the app: what it sent is not HTTP, ambiguous, or not for a proxy |
 | Refused | 403 | http_request_denied | the app: the gate or a rule said no |
 | NoRoute | 404 | destination_not_found | the configuration |
@@ -69,6 +70,10 @@ class ConfigError(SidecarError):
 
 class StartError(SidecarError):
     """The sidecar cannot start; the text names the configuration's key and says what to do."""
+
+
+class NothingToReload(SidecarError):
+    """There is no configuration that could be read again, as in the demo."""
 
 
 class Answerable(SidecarError):

@@ -71,13 +71,16 @@ def configure(level: str = "info", format: Format = "auto", stream: TextIO | Non
     logging.getLogger("sidecar").setLevel(wanted)
 
 
-def protect(secret: Secret) -> None:
+def protect(secret: Secret, *, lasts: bool = False) -> None:
     """Mask this secret wherever it turns up in a record: as it is, URL-encoded, or inside base64.
 
-    The first line of defence is the `Secret` type, not this. Only the last 64 secrets
-    of at least 8 bytes are remembered, as the texts to look for.
+    The first line of defence is the `Secret` type, not this. Only 64 secrets of at least
+    8 bytes are remembered, as the texts to look for; a new one displaces the oldest.
+
+    Args:
+        lasts: it is in use for longer than those without this, which are displaced first.
     """
-    _redaction.protect(secret)
+    _redaction.protect(secret, lasts=lasts)
 
 
 class Redaction(logging.Filter):
@@ -86,17 +89,23 @@ class Redaction(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._needles: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._lasting: set[str] = set()
 
-    def protect(self, secret: Secret) -> None:
-        """Remember a secret; the oldest one is forgotten where there are too many."""
+    def protect(self, secret: Secret, *, lasts: bool = False) -> None:
+        """Remember a secret; the oldest one is forgotten where there are too many, of those that last the last."""
         value = secret.reveal()
         if len(value) < _SECRET_LEAST_BYTES:
             return
         known_as = secret.fingerprint()
-        self._needles[known_as] = _spellings(value)
+        if known_as not in self._needles:
+            self._needles[known_as] = _spellings(value)
         self._needles.move_to_end(known_as)
+        if lasts:
+            self._lasting.add(known_as)
         if len(self._needles) > _SECRETS_MOST:
-            self._needles.popitem(last=False)
+            oldest = next((one for one in self._needles if one not in self._lasting), next(iter(self._needles)))
+            del self._needles[oldest]
+            self._lasting.discard(oldest)
 
     def mask(self, text: str) -> str:
         """Return the text with every protected secret masked."""

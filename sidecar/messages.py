@@ -85,7 +85,7 @@ class Fields:
 
 
 class RequestHead:
-    """The head of a request; not changed once it is read, so that the same bytes on the same connection are the same object.
+    """The head of a request; not changed once it is read: the same bytes on the same connection are the same object.
 
     `target` is origin-form as received; `authority` is set where it came in absolute-form.
     `prepared` is for the route that sends it: what it has made of this head, and for which of its configurations.

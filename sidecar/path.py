@@ -287,9 +287,8 @@ class Path:
         if connection is not None and connection.owner is trip:
             connection.abort()
         if route is not None:
-            began_at, sent_at, answered_at = trip.started_at, trip.sent_at, trip.answered_at
-            ttfb_s = answered_at - sent_at if answered_at else None
-            overhead_s = sent_at - began_at - trip.waited_s + trip.relayed_at - answered_at
-            route.stats.note((trip.head.method, trip.status, perf_counter() - began_at, ttfb_s, overhead_s))
+            ttfb_s = trip.answered_at - trip.sent_at if trip.answered_at else None
+            duration_s = perf_counter() - trip.started_at
+            route.stats.note((trip.head.method, trip.status, duration_s, ttfb_s, trip.overhead_s))
         if self._access is not None:
             self._access(trip)

@@ -1,4 +1,4 @@
-"""The shield: vendors' own SDKs insist on exchanging a key themselves, and are given a key exchange that gives nothing away.
+"""The shield: vendors' own SDKs exchange their key themselves, and are given an exchange that gives nothing away.
 
 An app that uses such an SDK through the sidecar changes its base URL and
 nothing else: the SDK posts whatever key it was given to the vendor's exchange

@@ -53,7 +53,7 @@ class Histogram:
 
 # A request that is done: method, status (0: none, or not whole), duration, then what only a relayed answer has:
 # time to the upstream's head, and our own part; all in seconds.
-Note = tuple[bytes, int, float, float | None, float]
+Note = tuple[bytes, int, float, float | None, float | None]
 
 
 class RouteStats:
@@ -99,6 +99,7 @@ class RouteStats:
             self.duration.observe(duration_s)
             if ttfb_s is not None:
                 self.ttfb.observe(ttfb_s)
+            if overhead_s is not None:
                 self.overhead.observe(overhead_s)
             # A 101 is a success; 0 stands for the last class.
             code_class = (status // 100 or 6) - 2 if status != 101 else 0

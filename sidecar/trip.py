@@ -58,6 +58,13 @@ class Trip:
         self.waited_s = 0.0
         self.started_at = perf_counter()
 
+    @property
+    def overhead_s(self) -> float | None:
+        """Our own part of it: no waiting for a token, a connection or the upstream; None where nothing was relayed."""
+        if not self.relayed_at:
+            return None
+        return self.sent_at - self.started_at - self.waited_s + self.relayed_at - self.answered_at
+
     def interim(self, head: ResponseHead) -> None:
         """Pass a 1xx on (RFC 9110 15.2); a second "go on" would be one too many, and HTTP/1.0 knows none."""
         if self.head.http_10 or self.client.transport.is_closing():

@@ -135,6 +135,18 @@ def test_only_so_many_secrets_are_remembered() -> None:
     assert redaction.mask("secret-number-035 token") == "secret-number-035 token"
 
 
+def test_secrets_that_last_are_not_displaced_by_those_that_pass() -> None:
+    """A key is in use for longer than a thousand of its tokens; too many keys displace each other."""
+    redaction = log.Redaction()
+    redaction.protect(Secret("the-lasting-key"), lasts=True)
+    for number in range(1000):
+        redaction.protect(Secret(f"passing-token-{number:03d}"))
+    assert redaction.mask("the-lasting-key passing-token-999 passing-token-900") == "*** *** passing-token-900"
+    for number in range(64):
+        redaction.protect(Secret(f"another-key-{number:02d}"), lasts=True)
+    assert redaction.mask("the-lasting-key another-key-00 another-key-63") == "the-lasting-key *** ***"
+
+
 def test_a_storm_of_one_message_is_bounded() -> None:
     """20 a minute, whatever their arguments; the first one after it tells how many were left out."""
     now = [0.0]

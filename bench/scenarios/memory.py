@@ -12,11 +12,12 @@ from bench.site import SMALL
 
 
 def measure(bench: Bench) -> None:
-    """Adds `memory_bytes` and `idle_connection_bytes`."""
+    """Adds `memory_bytes`, `memory_unshared_bytes` and `idle_connection_bytes`."""
     for proxy in bench.proxies:
         with Load(proxy.port, SMALL, seconds=2) as load:
             time.sleep(1.5)
             bench.samples.add("memory_bytes", proxy.name, proxy.process.memory_bytes())
+            bench.samples.add("memory_unshared_bytes", proxy.name, proxy.process.unshared_bytes())
             load.requests()
         count = bench.plan.idle_connections
         bench.samples.add("idle_connection_bytes", proxy.name, _idle_bytes(proxy, count) / count)

@@ -22,7 +22,7 @@ from sidecar.admin.describe import Described, credential, describe
 from sidecar.admin.health import held_down, why_not_ready, without_first_token
 from sidecar.admin.view import View
 from sidecar.credentials.status import CredentialStatus
-from sidecar.errors import Answerable, ConfigError, CredentialError, StartError
+from sidecar.errors import Answerable, ConfigError, CredentialError, NothingToReload, StartError
 
 _log = logging.getLogger(__name__)
 
@@ -68,11 +68,12 @@ class AdminServer:
         self._render_metrics = render_metrics
         self._quit_enabled = quit_enabled
         self._loopback = loopback
-        self._own_hosts = own_hosts
         self._now = now
         self._started = False
         self._runner: web.ServerRunner | None = None
-        self._admission = Admission(loopback=loopback, own_hosts=own_hosts, port=None)
+        self._names: list[str] = []
+        self._port: int | None = None
+        self.know_as(own_hosts)
         self._reads: dict[str, Handler] = {
             "/": self._page,
             "/livez": self._livez,
@@ -90,15 +91,19 @@ class AdminServer:
 
     async def start(self, sock: socket.socket) -> None:
         """Serve on a socket that is bound already, and own it from here on."""
-        port: int | None = None
-        names = list(self._own_hosts)
         if sock.family != socket.AF_UNIX:
-            host, port = sock.getsockname()[:2]
-            names.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-        self._admission = Admission(loopback=self._loopback, own_hosts=names, port=port)
+            host, self._port = sock.getsockname()[:2]
+            self._names.append(f"[{host}]:{self._port}" if ":" in host else f"{host}:{self._port}")
+        self.know_as(self._own_hosts)
         self._runner = web.ServerRunner(_Server(self._answer), shutdown_timeout=_GRACE_S)
         await self._runner.setup()
         await web.SockSite(self._runner, sock).start()
+
+    def know_as(self, own_hosts: Collection[str]) -> None:
+        """Go by these names from now on, beside those that it always has."""
+        self._own_hosts = own_hosts
+        names = [*own_hosts, *self._names]
+        self._admission = Admission(loopback=self._loopback, own_hosts=names, port=self._port)
 
     async def stop(self) -> None:
         """Close the socket and every connection; an answer under way has two seconds."""
@@ -206,6 +211,8 @@ class AdminServer:
             return problem.of_mistakes([str(mistake) for mistake in error.mistakes])
         except StartError as error:
             return problem.of_mistakes([str(error)])
+        except NothingToReload as error:
+            return problem.answer(409, "Nothing to reload", str(error))
         return _json({"reloaded": True})
 
     async def _quit(self, request: web.BaseRequest) -> web.Response:

@@ -76,7 +76,7 @@ class View(Protocol):
         ...
 
     async def refresh(self, credential: str | None) -> None:
-        """Make one exchange for this credential, or one for each, and wait until it has succeeded or failed.
+        """Make one exchange for this credential, or one for each, and wait until all have succeeded or failed.
 
         Raises:
             CredentialError: one brought no token.
@@ -89,6 +89,7 @@ class View(Protocol):
         Raises:
             ConfigError: it is wrong; the old one stays.
             StartError: something in it cannot be had, such as an address; the old one stays.
+            NothingToReload: there is none to read.
         """
         ...
 

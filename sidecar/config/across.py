@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+import socket
 
 from sidecar.config.draft import Draft
 from sidecar.config.expand import variable
@@ -54,6 +55,15 @@ def _check_listeners(draft: Draft, notes: Notes) -> None:
             notes.wrong(at, f"the same address as {other}: each listener needs its own")
         if not address.is_loopback and not draft.gate.expose:
             notes.wrong(at, "beyond loopback, whoever reaches it uses your key: set gate.expose: true if you mean that")
+    if draft.gate.peer_uids:
+        _check_peer_uids(draft, notes)
+
+
+def _check_peer_uids(draft: Draft, notes: Notes) -> None:
+    if not hasattr(socket, "SO_PEERCRED"):
+        notes.wrong("gate.peer_uids", "this system does not tell who connects: use gate.socket_mode instead")
+    elif not draft.listen or any(address.path is None for address in draft.listen.values()):
+        notes.warn("gate.peer_uids", "counts on unix listeners alone: whoever reaches one on TCP is let in")
 
 
 def _check_routes(draft: Draft, notes: Notes) -> None:

@@ -381,6 +381,7 @@ class Credential:
     def _succeeded(self, token: Token, trigger: Trigger, started_s: float) -> None:
         if self._history.failures:
             _log.info("credential %s: exchanges succeed again", self.name)
+        self._key.proved()
         self._history.add(trigger, "ok", "", started_s)
         self._notice_clock()
         self._token = token

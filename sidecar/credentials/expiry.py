@@ -15,12 +15,12 @@ a dead token or exchange without end.
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from base64 import urlsafe_b64decode
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-
-import jwt
 
 from sidecar.errors import ExchangeFailed
 from sidecar.secret import Secret
@@ -89,12 +89,22 @@ def seconds(stated: object) -> float:
 
 
 def jwt_exp(secret: Secret) -> object | None:
-    """Return a JWT's `exp` as it stands there, unverified; None for a token that is no JWT or has none."""
-    try:
-        claims = jwt.decode(secret.reveal(), options={"verify_signature": False})
-    except (jwt.PyJWTError, ValueError, RecursionError):  # older releases of PyJWT let the last one through
+    """Return a JWT's `exp` as it stands there, unverified; None for a token that is no JWT or has none.
+
+    Verifying is for the audience, which we are not. Without it, a JWT library would be here to decode base64 and
+    JSON, and where `cryptography` is installed PyJWT loads that too: 9 MB for every pod, 1.5 MB without it.
+
+    Source: RFC 7519 3 and 4.1.4, RFC 7515 7.1.
+    """
+    parts = secret.reveal().split(b".")
+    if len(parts) != 3:
         return None
-    return claims.get("exp")
+    try:
+        header, claims = (json.loads(urlsafe_b64decode(part + b"=" * (-len(part) % 4))) for part in parts[:2])
+    except (ValueError, RecursionError):
+        return None
+    is_jwt = isinstance(header, dict) and "alg" in header and isinstance(claims, dict)
+    return claims.get("exp") if is_jwt else None
 
 
 def clock_difference(date: str | None, now: float) -> float:

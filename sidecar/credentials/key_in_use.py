@@ -39,6 +39,7 @@ class KeyInUse:
         self._watch = KeyWatch(source)
         self._clock = clock
         self._look_at = -math.inf
+        self._proved = False
 
     @property
     def source(self) -> str:
@@ -86,7 +87,14 @@ class KeyInUse:
             return False
         _log.info("credential %s: %s holds a new key", self._name, self.source)
         self.secret = key
+        self._proved = False
         return True
+
+    def proved(self) -> None:
+        """An exchange of the key has brought a token: say so, once for each key."""
+        if not self._proved:
+            _log.info("credential %s: the key from %s has brought its first token", self._name, self.source)
+        self._proved = True
 
     def next_look_s(self) -> float:
         """Return the seconds until it makes sense to look again; math.inf where it never does."""

@@ -26,13 +26,12 @@ HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
 
 # Fields that end at this hop (RFC 9110 7.6.1; HTTP2-Settings: RFC 7540 3.2.1; Proxy: CVE-2016-5385).
 REQUEST_HOP = frozenset(
-    (b"host", b"connection", b"upgrade", b"keep-alive", b"proxy-connection", b"te", b"proxy-authorization")
-    + (b"http2-settings", b"proxy")
+    b"host connection upgrade keep-alive proxy-connection te proxy-authorization http2-settings proxy".split()
 )
 # A reflected Authorization would hand the token to the app.
 RESPONSE_HOP = frozenset(
-    (b"connection", b"upgrade", b"keep-alive", b"proxy-connection", b"te", b"proxy-authenticate")
-    + (b"proxy-authentication-info", b"authorization")
+    b"connection upgrade keep-alive proxy-connection te proxy-authenticate"
+    b" proxy-authentication-info authorization".split()
 )
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"host"))
 _BROWSER = frozenset((b"origin", b"sec-fetch-site"))

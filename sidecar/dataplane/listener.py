@@ -19,10 +19,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, cast
 
+from sidecar.dataplane.door import Door
 from sidecar.dataplane.flow import HELD_BYTES, Body, Endpoint
 from sidecar.dataplane.framing import BadFraming, ChunkedDecoder, SizedDecoder, UntilClose, body_decoder
 from sidecar.dataplane.http1 import END_OF_HEAD, RequestReader
-from sidecar.errors import BadRequest, ClientGone, Overloaded, SidecarError
+from sidecar.errors import Answerable, BadRequest, ClientGone, Overloaded, SidecarError
 from sidecar.messages import Fields, RequestHead
 
 # An app that shuts down its sending side may still be reading (`nc -N`), or be gone: TCP cannot tell. It gets this long.
@@ -54,13 +55,14 @@ class ClientConnection(Endpoint):
     Args:
         listener: what it belongs to.
         loop: its clock is the one that deadlines are in.
-        authorities: the Host values that name the socket it came in on.
+        door: the socket it came in on.
     """
 
-    def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, authorities: frozenset[bytes]) -> None:
+    def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, door: Door) -> None:
         super().__init__()
         # Per connection
-        self.authorities = authorities
+        self.door = door
+        self.authorities = door.authorities
         self._listener = listener
         self._limits = listener.limits
         self._loop = loop
@@ -396,7 +398,7 @@ class Listener:
         *,
         limits: Limits,
         most_connections: int,
-        turned_away: Callable[[Overloaded], bytes],
+        turned_away: Callable[[Answerable], bytes],
         reader: RequestReader,
     ) -> None:
         self._serve = serve
@@ -410,19 +412,23 @@ class Listener:
         self._last_closed: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
 
-    def protocol(self, authorities: frozenset[bytes]) -> Callable[[], ClientConnection]:
-        """Return what makes the protocol of each connection accepted on the socket that `authorities` name."""
-        return lambda: ClientConnection(self, self._loop, authorities)
+    def protocol(self, door: Door) -> Callable[[], ClientConnection]:
+        """Return what makes the protocol of each connection that comes in by this door."""
+        return lambda: ClientConnection(self, self._loop, door)
 
     def opened(self, connection: ClientConnection) -> asyncio.Task[None] | None:
-        """Count a connection and start its task; turn it away where there are too many."""
+        """Count a connection and start its task; turn it away where there are too many, or it is a stranger's."""
         surplus = len(self.connections) - self._most_connections
         if surplus >= MOST_TURNED_AWAY:
             connection.abort()
             return None
         self.connections.add(connection)
+        error: Answerable | None = None
         if surplus >= 0:
             error = Overloaded("too many connections", reason="connections", retry_after_s=1)
+        elif connection.door.peer_uids:
+            error = connection.door.stranger(connection.transport)
+        if error is not None:
             connection.transport.write(self._turned_away(error))
             connection.finish()
             return None

@@ -29,7 +29,7 @@ _VERSION = b"HTTP/1."
 
 
 class Unanswered(UpstreamUnreachable):
-    """The connection ended before a byte of the answer came: what a pooled connection that the upstream has just closed does."""
+    """The connection ended before a byte of the answer: a pooled one that the upstream had just closed does that."""
 
 
 # Its head; its body, which is bytes where it came whole with the head; when the head came, by `time.perf_counter`.
@@ -148,7 +148,7 @@ class UpstreamConnection(Endpoint):
             self._feed(data)
             return
         if self.owner is None or self._head is not None:
-            self.transport.abort()  # nobody asked: whatever comes next would be taken for the answer to the next request
+            self.transport.abort()  # nobody asked: it would be taken for the answer to the next request
             return
         if self._buffer:
             data = self._buffer + data

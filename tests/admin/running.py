@@ -13,7 +13,7 @@ from typing import Any
 from sidecar.admin.server import AdminServer
 from sidecar.admin.view import Reload, RouteView
 from sidecar.credentials.status import CredentialStatus, ExchangeRecord, State
-from sidecar.errors import ConfigError, NoToken, StartError
+from sidecar.errors import ConfigError, NothingToReload, NoToken, StartError
 
 NOW = 1_800_000_000.0
 
@@ -53,7 +53,7 @@ class MadeUpProcess:
     listeners: Sequence[str] = ("127.0.0.1:8080",)
     routes: Sequence[RouteView] = (RouteView("crm", "/crm/", None, "https://api.example.com", "crm"),)
     last_reload: Reload | None = None
-    wrong: ConfigError | StartError | None = None
+    wrong: ConfigError | StartError | NothingToReload | None = None
     no_token: NoToken | None = None
     broken: bool = False
     orders: list[str] = field(default_factory=list)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.errors import ConfigError, Mistake, NoToken, StartError
+from sidecar.errors import ConfigError, Mistake, NothingToReload, NoToken, StartError
 from tests.admin.running import MadeUpProcess, credential, running
 
 
@@ -75,6 +75,14 @@ async def test_reload_that_asks_for_what_cannot_be_had() -> None:
     async with running(process) as admin:
         answer = await admin.ask("/-/reload", method="POST")
     assert (answer.status, answer.json["mistakes"]) == (422, ["listen: 127.0.0.1:80 is in use."])
+
+
+async def test_reload_where_there_is_nothing_to_read() -> None:
+    """409: nothing is wrong, and nothing to mend."""
+    process = MadeUpProcess(wrong=NothingToReload("there is none"))
+    async with running(process) as admin:
+        answer = await admin.ask("/-/reload", method="POST")
+    assert (answer.status, answer.json["title"], answer.json["detail"]) == (409, "Nothing to reload", "there is none")
 
 
 async def test_quit_only_where_allowed() -> None:

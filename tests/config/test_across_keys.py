@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from tests.config.loading import LONG, SHORT, load_text, mistake_in, mistakes_in
@@ -122,3 +124,17 @@ def test_a_wrong_credential_is_still_there_for_its_routes() -> None:
     assert [mistake.key for mistake in mistakes_in(LONG.replace("{env: API_KEY}", "5"))] == [
         "credentials.vendor.api_key"
     ]
+
+
+def test_peer_uids_count_on_unix_listeners_alone() -> None:
+    """A listener on TCP beside them lets everybody in: that is worth a warning."""
+    unix = SHORT + "listen: 'unix:/run/app.sock'\ngate: {peer_uids: [1000]}"
+    assert (load_text(unix).gate.peer_uids, load_text(unix).warnings) == ((1000,), ())
+    (warning,) = load_text(SHORT + "gate: {peer_uids: [1000]}").warnings
+    assert "gate.peer_uids: counts on unix listeners alone" in warning
+
+
+def test_peer_uids_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake: what cannot be enforced is not accepted."""
+    monkeypatch.delattr(socket, "SO_PEERCRED")
+    assert mistake_in(SHORT + "listen: 'unix:/run/app.sock'\ngate: {peer_uids: [1000]}").key == "gate.peer_uids"

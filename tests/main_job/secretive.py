@@ -14,6 +14,9 @@ FIRST_TOKEN = b"Tn1/opaque+token==aB4,r"
 SECOND_TOKEN = b"Un9/other%token&~cD7*k"
 SECRETS = (ENV_KEY, FILE_KEY, LITERAL_KEY, FIRST_TOKEN, SECOND_TOKEN)
 
+# That of the upstream which answers with it.
+TOKEN_FIELD = "X-Canary-Token"
+
 # What the token endpoint does at each path.
 BAD_ENDPOINTS = ("echoes", "refuses", "html", "redirects", "no-token", "bad-token", "expired", "cuts")
 
@@ -59,11 +62,11 @@ def misbehaviour(kind: str, echo: bytes) -> bytes:
 
 
 async def canary_upstream(wire: Wire) -> None:
-    """Answer with the token in a field, and at `/garbage` with a start line that is none but for the token."""
+    """Answer with the token in its field, and at `/garbage` with what is no answer and holds the token."""
     while True:
         request = await wire.request()
-        token = request.value("authorization") or b""
+        token = request.value(TOKEN_FIELD) or b""
         if request.target == b"/garbage":
             await wire.send(b"HTTP/9.9 " + token + b"\r\n" + token + b"\r\n\r\n")
             return
-        await wire.send(response(b"fine", f"Authorization: {token.decode()}"))
+        await wire.send(response(b"fine", f"{TOKEN_FIELD}: {token.decode()}"))

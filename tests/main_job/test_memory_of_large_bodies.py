@@ -21,7 +21,7 @@ MOST_GROWTH_BYTES = 4 * MIB
 PIECE_BYTES = 256 * 1024
 PATIENCE_S = 20.0
 SLOW_BYTES_PER_S = 1_000_000
-SLOW_FOR_S = 5.0
+SLOW_FOR_S = 4.0
 
 
 @pytest.fixture(scope="module")

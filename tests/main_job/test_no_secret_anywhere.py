@@ -28,6 +28,7 @@ from tests.main_job.secretive import (
     LITERAL_KEY,
     SECOND_TOKEN,
     SECRETS,
+    TOKEN_FIELD,
     CanaryEndpoint,
     canary_upstream,
 )
@@ -78,17 +79,16 @@ def configuration_of(
     urls = {kind: f"http://127.0.0.1:{endpoint_port}/{kind}" for kind in ("good", *BAD_ENDPOINTS)}
     urls |= {"untrusted": f"{nginx.https_url}/token", "away": f"http://127.0.0.1:{free_port()}/token"}
     nginx_url, stranger = nginx.https_url, {"ca_file": str(certificates.other_ca_file)}
-    upstreams: dict[str, Section] = {
-        "good": tls_upstream(nginx_url, certificates),
-        "stranger": {"url": nginx_url, "tls": stranger},
-        "down": {"url": f"http://127.0.0.1:{free_port()}"},
-        "reflects": {"url": f"http://127.0.0.1:{upstream_port}"},
-    }
-    failing = [route(kind, nginx.http_url, kind) for kind in urls if kind != "good"]
-    return {
-        "credentials": {kind: keyed(folder, kind, url) for kind, url in urls.items()},
-        "routes": [*failing, *(route(name, to, "good") for name, to in upstreams.items())],
-    }
+    routes = [
+        route("good", tls_upstream(nginx_url, certificates), "good"),
+        route("stranger", {"url": nginx_url, "tls": stranger}, "good"),
+        route("down", f"http://127.0.0.1:{free_port()}", "good"),
+        route("reflects", f"http://127.0.0.1:{upstream_port}", "static"),
+        *(route(kind, nginx.http_url, kind) for kind in urls if kind != "good"),
+    ]
+    static = {"preset": "static", "api_key": {"env": "CANARY_KEY"}, "inject": {"header": TOKEN_FIELD}}
+    exchanged = {kind: keyed(folder, kind, url) for kind, url in urls.items()}
+    return {"credentials": {**exchanged, "static": static}, "routes": routes}
 
 
 async def ask_everything(sidecar: SidecarProcess) -> AsyncIterator[bytes]:
@@ -145,6 +145,7 @@ async def test_on_every_path(tmp_path: Path, nginx: Nginx, certificates: Certifi
             sidecar.signal(signal.SIGTERM)
             assert await sidecar.ended(within_s=5.0) == 0
         sent = b"".join(request.head + request.body for request in endpoint.requests)
+        assert [request.value(TOKEN_FIELD) for request in server.requests] == [b"Bearer " + ENV_KEY] * 2
     said += [(ended.out + ended.err).encode() for ended in commands]
     assert [ended.code for ended in commands] == [0, 0, 1, 1, 1]
     assert found(SECRETS, b"\n".join(said)) == []

@@ -25,8 +25,8 @@ async def test_two_credentials_and_two_routes(
     """Each route's token is one that its issuer vouches for; the app's own Authorization does not pass."""
     upstream = tls_upstream(nginx.https_url, certificates)
     configuration = {
-        "credentials": {"oidc": oidc_credential(oidc), "pocketbase": pocketbase_credential(pocketbase)},
-        "routes": [route("a", upstream, "oidc"), route("b", upstream, "pocketbase")],
+        "credentials": {"oidc": oidc_credential(oidc), "records": pocketbase_credential(pocketbase)},
+        "routes": [route("a", upstream, "oidc"), route("b", upstream, "records")],
     }
     async with running(tmp_path, configuration, ENVIRON) as sidecar:
         client = Client(sidecar.port)

@@ -13,8 +13,8 @@ from tests.main_job.process import running
 from tests.main_job.vendors import vendor
 from tests.servers.nginx import Nginx
 
-# Longer than the first back-off steps of a failure that passes.
-WATCHED_S = 2.0
+# Longer than the first back-off of a failure that passes.
+WATCHED_S = 1.2
 
 
 async def test_until_its_file_changes(tmp_path: Path, nginx: Nginx) -> None:

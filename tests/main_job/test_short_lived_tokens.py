@@ -38,7 +38,7 @@ LOAD_S = 60.0 if os.environ.get("SIDECAR_LONG") else 15.0
 REQUESTS_PER_S = 120
 CONNECTIONS = 12
 TOKEN_LIFE_S = 5.0
-ROUTES = ("oidc", "pocketbase", "vendor")
+ROUTES = ("oidc", "records", "vendor")
 # The pretend vendor takes this long for each exchange: a request that waited for one would stand out.
 SLOW_EXCHANGE_S = 0.5
 # Of the two real ones, which need a tenth of it.
@@ -88,7 +88,7 @@ async def test_nobody_notices_a_renewal(
         configuration = {
             "credentials": {
                 "oidc": oidc_credential(oidc),
-                "pocketbase": pocketbase_credential(pocketbase),
+                "records": pocketbase_credential(pocketbase),
                 "vendor": vendor_credential(slow),
             },
             "routes": [route(name, upstream, name) for name in ROUTES],

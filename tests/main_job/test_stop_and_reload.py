@@ -24,7 +24,7 @@ async def test_a_drain_lets_what_runs_finish(tmp_path: Path) -> None:
         configuration = {
             "credentials": {"crm": vendor_credential(server)},
             "routes": [route("crm", server.url, "crm")],
-            "drain": {"lame_duck": "300ms", "most": "10s"},
+            "drain": {"lame_duck": "600ms", "most": "10s"},
         }
         async with running(tmp_path, configuration, ENVIRON) as sidecar:
             client, admin = Client(sidecar.port), Admin(sidecar.admin_port)
@@ -66,19 +66,22 @@ async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
 
 async def test_new_configurations_under_load(tmp_path: Path, nginx: Nginx) -> None:
     """No request is lost to a reload; a bad file leaves the old configuration in use, and the metric says so."""
-    async with vendor() as endpoint:
-        old = configuration_of(nginx, endpoint.url, ["crm"])
-        new = configuration_of(nginx, endpoint.url, ["crm", "more"], timeouts={"connect": "4s"})
+    async with vendor() as server:
+        old = configuration_of(nginx, server.url, ["crm"])
+        new = configuration_of(nginx, server.url, ["crm", "more"], timeouts={"connect": "4s"})
         async with running(tmp_path, old, ENVIRON) as sidecar:
             client, admin = Client(sidecar.port), Admin(sidecar.admin_port)
             await admin.ready()
             async with load(client) as statuses:
+                slow = asyncio.create_task(client.ask("GET", "/slow/slow?ms=1000"))
+                await admin.until(1, "sidecar_requests_in_flight", route="slow")
                 assert (await client.ask("GET", "/more/")).status == 404
                 for turn in range(6):
                     sidecar.configure((new, old)[turn % 2])
                     sidecar.signal(signal.SIGHUP)
                     await client.until_answered("/more/", (200, 404)[turn % 2])
                     await more(statuses)
+                assert (await slow).status == 200, "it goes on by the configuration that it began with"
                 sidecar.configure({**new, "drain": {"most": "soon"}})
                 sidecar.signal(signal.SIGHUP)
                 await admin.until(0, "sidecar_config_reload_successful")
@@ -92,14 +95,15 @@ async def test_new_configurations_under_load(tmp_path: Path, nginx: Nginx) -> No
                 await more(statuses)
         assert "drain.most" in sidecar.output()
         assert set(statuses) == {200}
-        assert endpoint.journal.counters.exchanges == 1, "a credential that has not changed keeps its token"
+        assert server.journal.counters.exchanges == 1, "a credential that has not changed keeps its token"
 
 
-def configuration_of(nginx: Nginx, token_endpoint: str, routes: list[str], **upstream: object) -> Section:
-    """Return a configuration with these routes, all of them to nginx."""
+def configuration_of(nginx: Nginx, vendor_url: str, routes: list[str], **upstream: object) -> Section:
+    """Return a configuration with these routes to nginx, and one to the pretend vendor."""
+    slow = route("slow", {"url": vendor_url, **upstream}, "crm")
     return {
-        "credentials": {"crm": vendor_credential(token_endpoint)},
-        "routes": [route(name, {"url": nginx.http_url, **upstream}, "crm") for name in routes],
+        "credentials": {"crm": vendor_credential(vendor_url)},
+        "routes": [slow, *(route(name, {"url": nginx.http_url, **upstream}, "crm") for name in routes)],
     }
 
 

@@ -49,7 +49,7 @@ async def test_none_for_a_while(tmp_path: Path, nginx: Nginx) -> None:
     folder = tmp_path / "oidc"
     folder.mkdir()
     refresh = {**SHORT_LIVES["refresh"], "backoff": {"first": "500ms", "most": f"{BACKOFF_MOST_S}s"}}
-    with OidcProvider(folder, token_life_s=2) as server:
+    with OidcProvider(folder, token_life_s=3) as server:
         configuration = {
             "credentials": {"crm": oidc_credential(server, refresh=refresh)},
             "routes": [route("crm", nginx.http_url, "crm")],

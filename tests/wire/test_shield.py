@@ -1,4 +1,4 @@
-"""The vendor's own SDKs exchange keys themselves: they get a placeholder from the sidecar, and the vendor never hears of it."""
+"""The vendor's own SDKs exchange keys themselves: they get a placeholder, and the vendor never hears of it."""
 
 from __future__ import annotations
 
