@@ -38,8 +38,8 @@ from time import monotonic, perf_counter
 
 from sidecar.credentials.credential import Credential
 from sidecar.credentials.token import Token
+from sidecar.dataplane.client import ClientConnection
 from sidecar.dataplane.flow import ReplayMemory
-from sidecar.dataplane.listener import ClientConnection
 from sidecar.dataplane.upstream import Response, Unanswered, UpstreamConnection
 from sidecar.errors import Answerable, BadRequest, UpstreamError
 from sidecar.gate import Gate
@@ -287,8 +287,7 @@ class Path:
         if connection is not None and connection.owner is trip:
             connection.abort()
         if route is not None:
-            ttfb_s = trip.answered_at - trip.sent_at if trip.answered_at else None
-            duration_s = perf_counter() - trip.started_at
-            route.stats.note((trip.head.method, trip.status, duration_s, ttfb_s, trip.overhead_s))
+            moments = (trip.started_at, trip.waited_s, trip.sent_at, trip.answered_at, trip.relayed_at, perf_counter())
+            route.stats.note((trip.head.method, trip.status, moments))
         if self._access is not None:
             self._access(trip)

@@ -51,9 +51,11 @@ class Histogram:
         self.total += value
 
 
-# A request that is done: method, status (0: none, or not whole), duration, then what only a relayed answer has:
-# time to the upstream's head, and our own part; all in seconds.
-Note = tuple[bytes, int, float, float | None, float | None]
+# When a request began, how long it waited for a token or a connection, when it was sent, answered and relayed
+# (0 where it was not), and when it was done; in seconds of one clock.
+Moments = tuple[float, float, float, float, float, float]
+# A request that is done: method, status (0: none, or not whole), and when what happened.
+Note = tuple[bytes, int, Moments]
 
 
 class RouteStats:
@@ -95,12 +97,12 @@ class RouteStats:
     def count(self) -> None:
         """Count what was noted."""
         notes, self._notes = self._notes, []
-        for method, status, duration_s, ttfb_s, overhead_s in notes:
-            self.duration.observe(duration_s)
-            if ttfb_s is not None:
-                self.ttfb.observe(ttfb_s)
-            if overhead_s is not None:
-                self.overhead.observe(overhead_s)
+        for method, status, (began_at, waited_s, sent_at, answered_at, relayed_at, done_at) in notes:
+            self.duration.observe(done_at - began_at)
+            if answered_at:
+                self.ttfb.observe(answered_at - sent_at)
+            if relayed_at:
+                self.overhead.observe(sent_at - began_at - waited_s + relayed_at - answered_at)
             # A 101 is a success; 0 stands for the last class.
             code_class = (status // 100 or 6) - 2 if status != 101 else 0
             (self.requests.get(method) or self.requests[OTHER_METHOD])[code_class] += 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from sidecar.dataplane.client import ClientConnection
 from sidecar.dataplane.http1 import RESPONSE_HOP
-from sidecar.dataplane.listener import ClientConnection
 from sidecar.messages import RequestHead, ResponseHead
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sidecar.dataplane.client import ClientConnection
 from sidecar.dataplane.flow import Sink
-from sidecar.dataplane.listener import ClientConnection
 from sidecar.dataplane.upstream import UpstreamConnection
 
 

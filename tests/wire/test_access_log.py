@@ -14,7 +14,7 @@ import pytest
 from sidecar import log
 from sidecar.access import access_log
 from sidecar.config.values import LogConfig
-from sidecar.dataplane.listener import ClientConnection
+from sidecar.dataplane.client import ClientConnection
 from sidecar.messages import Fields, RequestHead
 from sidecar.trip import Trip
 from tests.fakes import Wire, always, response, until

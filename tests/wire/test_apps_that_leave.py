@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.fakes import PATIENCE_S, Wire, always, response, silent
+from tests.fakes import PATIENCE_S, Wire, always, response, silent, until
 from tests.wire.running import in_front_of
 
 LEAVING = pytest.mark.parametrize("how", ["close", "reset"])
@@ -189,3 +189,18 @@ async def test_an_app_that_leaves_does_not_disturb_others() -> None:
 
         await asyncio.gather(*(stays(number) for number in range(50)), *(leaves() for _ in range(50)))
         await sidecar.nothing_left()
+
+
+async def test_an_app_that_never_takes_its_answer_is_cut() -> None:
+    """It holds an upstream connection and memory of ours, so not for ever."""
+
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 50000000\r\n\r\n" + bytes(50_000_000))
+
+    async with in_front_of(script, limits={"body_idle_timeout_s": 0.2}) as (sidecar, _):
+        wire = await sidecar.connect()
+        wire.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a selector's or uvloop's: both can
+        await wire.send(sidecar.ask_bytes())
+        await until(lambda: len(sidecar.app_connections()) == 1 and not sidecar.app_connections()[0].writable)
+        await until(lambda: not sidecar.app_connections())

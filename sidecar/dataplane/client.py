@@ -1,0 +1,386 @@
+"""One connection of an app, its requests one after the other, and the way back.
+
+A connection has one task, which runs the request path for each request in
+turn. Bytes come in by callback: a complete head wakes the task, body bytes go
+straight to where they are sent on. Pipelined requests wait as bytes, unread,
+until the one before has been answered.
+
+When the app leaves, or breaks the framing of its body, the task is cancelled
+wherever it waits (`interrupt`); `fault` says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+import struct
+from typing import TYPE_CHECKING, cast
+
+from sidecar.dataplane.door import Door
+from sidecar.dataplane.flow import HELD_BYTES, Body, Endpoint
+from sidecar.dataplane.framing import BadFraming, ChunkedDecoder, SizedDecoder, UntilClose, body_decoder
+from sidecar.dataplane.http1 import END_OF_HEAD
+from sidecar.errors import BadRequest, ClientGone, SidecarError
+from sidecar.messages import Fields, RequestHead
+
+if TYPE_CHECKING:
+    from sidecar.dataplane.listener import Listener
+
+# An app that shuts down its sending side may still be reading (`nc -N`), or be gone: TCP cannot tell. It gets this.
+HALF_CLOSE_GRACE_S = 0.75
+# After an answer that ends the connection, what still arrives is read and thrown away for this long,
+# so that a reset does not destroy the answer on its way (RFC 9112 9.6).
+LINGER_S = 1.0
+# SO_LINGER on, of 0 s: closing resets the connection.
+_RESET = struct.pack("ii", 1, 0)
+CR = 0x0D
+
+
+class ClientConnection(Endpoint):
+    """One connection of an app; made by its `Listener`.
+
+    Args:
+        listener: what it belongs to.
+        loop: its clock is the one that deadlines are in.
+        door: the socket it came in on.
+    """
+
+    def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, door: Door) -> None:
+        super().__init__()
+        # Per connection
+        self.door = door
+        self.authorities = door.authorities
+        self._listener = listener
+        self._limits = listener.limits
+        self._loop = loop
+        self._task: asyncio.Task[None] | None = None
+        self._ended = False
+        self._reads_on = False
+        self._over = listener.draining
+        self._finishing = False
+        self._cut_at = math.inf
+        self._takes_by = math.inf
+        self._untaken_bytes = 0
+        self.deadline = math.inf
+        # Per request
+        self._buffer: bytes | bytearray = b""
+        self._head_end = -1
+        self._head: RequestHead | None = None
+        self._body_idle_s = math.inf
+        self._arrival: asyncio.Future[bytes] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self.body: Body | None = None
+        self._decoder: SizedDecoder | ChunkedDecoder | UntilClose | None = None
+        self.fault: SidecarError | None = None
+
+    # For the request path
+
+    def take_head(self) -> bytes:
+        """Return the next head's bytes where they are already there (a pipelined request), or b""."""
+        if not self._buffer or not self._find_head():
+            return b""
+        buffer, end = self._buffer, self._head_end + 4
+        self._head_end = -1
+        raw, self._buffer = bytes(buffer[:end]), bytes(buffer[end:])
+        return raw
+
+    def arrival(self) -> asyncio.Future[bytes]:
+        """Return the future bytes of the next head; b"" where there will be none: the app has left, or we drain.
+
+        It fails with BadRequest where what comes is not a head, or does not come in time.
+        """
+        arrival = self._arrival = self._loop.create_future()
+        self._expect_head()
+        if self._over or self.fault is not None:
+            self._end_arrival()
+        elif not self.reading:
+            self.resume_reading()
+        return arrival
+
+    def read(self, raw: bytes) -> RequestHead:
+        """Read a head whose bytes have come; its body, if any, is arriving as `body`.
+
+        Raises:
+            BadRequest: it is not one clear request.
+        """
+        self._arrival = None
+        self._reads_on = self._ended
+        self.deadline = math.inf
+        head = self._head = self._listener.reader.read(raw, self._head)
+        fields = head.fields
+        self.body = self._begin_body(fields) if fields.chunked or fields.length else None
+        return head
+
+    def forget_head(self) -> None:
+        """Read the next head anew: what is looked for in one has changed."""
+        self._head = None
+
+    def _begin_body(self, fields: Fields) -> Body:
+        self.body = body = Body(self, None if fields.chunked else fields.length)
+        self._decoder = body_decoder(fields.length, fields.chunked)
+        self._body_idle_s = self._limits.body_idle_timeout_s
+        self.deadline = self._loop.time() + self._body_idle_s
+        if self._buffer:
+            rest, self._buffer = bytes(self._buffer), b""
+            self._feed(rest)
+            if self.fault is not None:
+                raise self.fault
+        return body
+
+    def tunnel(self) -> Body:
+        """Take whatever comes from now on as one stream, until the app ends it (RFC 9110 7.8)."""
+        self.body = body = Body(self, None)
+        self._decoder = UntilClose()
+        self._body_idle_s = math.inf  # which side is silent, and for how long, is the protocol's affair
+        self.deadline = math.inf
+        if self._buffer:
+            rest, self._buffer = bytes(self._buffer), b""
+            self._feed(rest)
+        return body
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether there may be a next request on this connection, as far as our side goes."""
+        return not self._over or (bool(self._buffer) and not self._listener.draining)
+
+    async def drained(self) -> None:
+        """Wait until the app has taken enough of its answer for the next one to be worth making."""
+        while not self.writable and not self.transport.is_closing() and self.fault is None:
+            self._drained = self._loop.create_future()
+            await self._drained
+
+    def finish(self) -> None:
+        """End the connection after what was written; read and drop what still comes, for a moment."""
+        self._begin_to_end()
+        self._buffer = b""
+        self._decoder = None
+        if self.body is not None:
+            self.body.detach()
+        if self._ended or self.transport.is_closing() or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self.resume_reading()
+
+    def close(self) -> None:
+        """End the connection after what was written; nothing more is expected from the app."""
+        self._begin_to_end()
+        self.transport.close()
+
+    def _begin_to_end(self) -> None:
+        now = self._loop.time()
+        self._finishing = self._over = True
+        self.deadline = now + LINGER_S
+        self._cut_at = now + self._limits.body_idle_timeout_s
+
+    def abort(self) -> None:
+        """Cut the connection by a reset: where only its end ends a body, an ordinary end would be a lie."""
+        self._finishing = self._over = True
+        if not self.transport.is_closing():
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.transport.abort()
+
+    def ensure_ended(self) -> None:
+        """Cut the connection if nothing has begun to end it: its task is over, and nobody would serve it."""
+        if not self._finishing:
+            self.abort()
+
+    # asyncio's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the connection's task (asyncio calls this)."""
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        self.deadline = self._loop.time() + self._limits.head_timeout_s
+        self._task = self._listener.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes of a body, or of a head (asyncio calls this)."""
+        if self._decoder is not None:
+            self._feed(data)
+            return
+        if self._finishing:
+            return
+        buffer, arrival = self._buffer, self._arrival
+        if not buffer:
+            if arrival is not None and data.find(END_OF_HEAD, 0, self._limits.head_bytes) == len(data) - 4:
+                if not arrival.done() and data[0] != CR:
+                    arrival.set_result(data)  # the usual: one head, and it came in one piece
+                    return
+            self._buffer = data
+        elif isinstance(buffer, bytearray):
+            buffer += data
+        else:
+            self._buffer = bytearray(buffer + data)  # grows in place: a head of single bytes is not copied each time
+        if arrival is None or arrival.done():
+            if len(self._buffer) >= HELD_BYTES:
+                self.pause_reading()  # pipelined requests wait their turn in the kernel
+            return
+        raw = self.take_head()
+        if raw:
+            arrival.set_result(raw)
+        elif len(self._buffer) >= self._limits.head_bytes:
+            self.interrupt(BadRequest("the request's head is too large", reason="head_too_large", status=431))
+        elif not buffer:
+            self._expect_head()
+
+    def _expect_head(self) -> None:
+        """Set the deadline: for the first byte of a head, or from there for its last one, however slowly it comes."""
+        wait_s = self._limits.head_timeout_s if self._buffer else self._limits.idle_timeout_s
+        self.deadline = self._loop.time() + wait_s
+
+    def _find_head(self) -> bool:
+        """Whether a whole head is there; empty lines before it are dropped (RFC 9112 2.2)."""
+        buffer = self._buffer
+        if buffer[:2] == b"\r\n":
+            at = 2
+            while buffer[at : at + 2] == b"\r\n":
+                at += 2
+            self._buffer = buffer = buffer[at:]
+        self._head_end = buffer.find(END_OF_HEAD, 0, self._limits.head_bytes)
+        return self._head_end >= 0
+
+    def _feed(self, data: bytes) -> None:
+        """Pass on a piece of the body."""
+        body, decoder = self.body, self._decoder
+        assert body is not None and decoder is not None  # noqa: S101  # set together in next_request()
+        try:
+            piece, rest = decoder.feed(data)
+        except BadFraming as error:
+            self._decoder = None
+            fault = BadRequest(f"the body's framing is broken: {error}", reason="framing")
+            body.fail(fault)
+            self.interrupt(fault)
+            return
+        if piece:
+            body.feed(piece)
+        if decoder.done:
+            self._decoder = None
+            self._buffer = rest
+            self.deadline = math.inf
+            body.end(decoder.trailers)
+        elif self.reading:
+            self.deadline = self._loop.time() + self._body_idle_s
+
+    def eof_received(self) -> bool:
+        """The app will send no more (asyncio calls this)."""
+        self._ended = self._over = True
+        if self._finishing:
+            return False
+        if self._decoder is not None:
+            self._end_of_body()
+            return True
+        if self._arrival is not None and not self._arrival.done():
+            self._end_arrival()
+        else:
+            self._loop.call_later(HALF_CLOSE_GRACE_S, self._end_of_grace)
+        return True
+
+    def _end_of_grace(self) -> None:
+        """An app that is gone answers what is written to it with a reset; one that does not still reads."""
+        if not self._reads_on:
+            self.interrupt(ClientGone("the app has left"))
+
+    def _end_of_body(self) -> None:
+        """The app's sending side ended inside a body: a tunnel's end, or a request that will never be whole."""
+        body = self.body
+        if isinstance(self._decoder, UntilClose) and body is not None:
+            self._decoder = None
+            body.end()
+            return
+        self.interrupt(ClientGone("the app has left within its request"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone (asyncio calls this)."""
+        self._listener.closed(self)
+        self._decoder = None
+        if self.inflow is not None:
+            self.inflow.detach()
+        self.interrupt(ClientGone("the app has left"))
+
+    def interrupt(self, fault: SidecarError) -> None:
+        """Stop what the connection's task does, wherever it waits.
+
+        Args:
+            fault: why; the task finds it in `fault`.
+        """
+        if self.fault is None:
+            self.fault = fault
+        if self.body is not None:
+            self.body.fail(fault)
+        if self._arrival is not None:
+            self._end_arrival()
+        elif self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        elif self._task is not None and asyncio.current_task(self._loop) is not self._task:
+            self._task.cancel()
+
+    def _end_arrival(self) -> None:
+        """No head will come: say so, or why."""
+        if self._arrival is not None and not self._arrival.done():
+            if isinstance(self.fault, BadRequest):
+                self._arrival.set_exception(self.fault)
+            else:
+                self._arrival.set_result(b"")
+
+    def pause_writing(self) -> None:
+        """The socket is full (asyncio calls this): the app has to take something in time."""
+        super().pause_writing()
+        self._untaken_bytes = self.transport.get_write_buffer_size()
+        self._takes_by = self._loop.time() + self._limits.body_idle_timeout_s
+
+    def resume_writing(self) -> None:
+        """The socket has drained (asyncio calls this)."""
+        super().resume_writing()
+        self._takes_by = math.inf
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    def progressed(self) -> None:
+        """A piece of an answer was written here."""
+        self._reads_on = self._ended
+
+    # Deadlines
+
+    def pause_reading(self) -> None:
+        """Stop reading: the upstream is slow, which is not the app's fault."""
+        super().pause_reading()
+        if self._decoder is not None:
+            self.deadline = math.inf
+
+    def resume_reading(self) -> None:
+        """Read again, and expect the body to go on."""
+        if not self.reading:
+            super().resume_reading()
+            if self._decoder is not None:
+                self.deadline = self._loop.time() + self._body_idle_s
+
+    def _check_taken(self, now: float) -> None:
+        """Cut a connection whose app has not taken a byte of its answer for too long; a slow one gets more time."""
+        left_bytes = self.transport.get_write_buffer_size()
+        if left_bytes >= self._untaken_bytes:
+            self.abort()
+        self._untaken_bytes = left_bytes
+        self._takes_by = now + self._limits.body_idle_timeout_s
+
+    def drain(self) -> None:
+        """End the connection if it waits for a request; otherwise its last answer will say so."""
+        self._over = True
+        if not self._buffer and self._decoder is None:
+            self._end_arrival()
+
+    def check(self, now: float) -> None:
+        """End the connection where its deadline has passed (called by the sweep)."""
+        if now >= self._takes_by:
+            self._check_taken(now)
+        if now < self.deadline:
+            return
+        self.deadline = math.inf
+        if self._finishing and now < self._cut_at and self.transport.get_write_buffer_size():
+            self.deadline = now + LINGER_S  # the app is slow, and still has to get the end of its answer
+        elif self._finishing:
+            self.transport.abort()
+        elif not self._buffer and self._decoder is None:
+            self.close()
+        else:
+            self.interrupt(BadRequest("the request took too long to arrive", reason="too_slow", status=408))
