@@ -16,7 +16,8 @@ The proxies are pinned to {proxy_core}, where only the one under load has work; 
 endpoint are pinned to {rest_core}. The proxies take turns, {rounds} rounds; a value is the median of its rounds,
 memory is measured once. Everything is on: gate, metrics, time-outs. The upstream refuses requests without a bearer
 token: the sidecar and Envoy (`credential_injector`) exchange one, nginx and haproxy put on a fixed one. CPU is what the
-scheduler charged to all threads of the proxy. Memory is PSS as if nobody else on the machine mapped the same files."""
+scheduler charged to all threads of the proxy. Memory is PSS; the row below it counts what is shared with other programs
+in full."""
 
 
 @dataclass(frozen=True, slots=True)
