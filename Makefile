@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 PYTHON = $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell \
 	$(p) -c 'import sys, ensurepip, venv; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
 
-.PHONY: demo test check cover bench lock clean servers
+.PHONY: demo test check long cover bench lock clean servers
 
 demo: $(VENV)/.run
 	@$(BIN)/sidecar demo
@@ -22,6 +22,10 @@ check: $(VENV)/.dev
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+# What takes longer than the suite may: short-lived tokens under load for a minute.
+long: servers
+	@SIDECAR_LONG=1 $(BIN)/pytest tests/main_job/test_short_lived_tokens.py
 
 cover: servers
 	@$(BIN)/pytest --cov --cov-report=term

@@ -20,6 +20,14 @@ DURATION_BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0,
 # Our own part of a request is some ten microseconds.
 OVERHEAD_BOUNDS_S = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1, 1.0)
 
+REASONS_BEFORE_A_ROUTE = (
+    *("malformed", "framing", "target", "host", "origin", "head_too_large", "too_slow", "expect", "method"),
+    *("http2_preface", "require_header", "require_token", "peer", "connections", "no_route"),
+)
+REASONS_ON_A_ROUTE = (
+    *("rule", "path", "agent_safe", "no_token", "no_key", "key_rejected", "budget", "waiting", "stopping"),
+    *("upstream_pool_full", "framing", "too_slow"),
+)
 # How many notes are held at most before they are counted.
 BATCH = 256
 
@@ -127,7 +135,12 @@ class Refusals:
     """How often requests were refused, by reason. Reasons are words of ours, never of a request."""
 
     def __init__(self) -> None:
-        self.by_reason: dict[tuple[str, str], int] = {}
+        self.by_reason: dict[tuple[str, str], int] = {(reason, ""): 0 for reason in REASONS_BEFORE_A_ROUTE}
+
+    def expect(self, route: str) -> None:
+        """Have a zero for everything that can be refused on a route: a first refusal is then seen as an increase."""
+        for reason in REASONS_ON_A_ROUTE:
+            self.by_reason.setdefault((reason, route), 0)
 
     def count(self, reason: str, route: str) -> None:
         """Count one refusal."""
@@ -145,6 +158,7 @@ class Stats:
 
     def route(self, name: str) -> RouteStats:
         """Return what is counted for a route."""
+        self.refusals.expect(name)
         return self.routes.setdefault(name, RouteStats())
 
     def count(self) -> None:

@@ -149,3 +149,17 @@ async def test_a_refused_app_keeps_its_connection() -> None:
         await wire.send(sidecar.ask_bytes())
         assert (await wire.response()).status == 200
         assert len(upstream.requests) == 1
+
+
+async def test_every_reason_to_refuse_is_counted_from_zero() -> None:
+    """A reason that appears only with its first refusal would hide that one from `rate()`."""
+    async with in_front_of(always(response(b"ok"))) as (sidecar, _):
+        before = dict(sidecar.app.stats.refusals.by_reason)
+        assert before[("host", "")] == 0
+        assert before[("rule", "crm")] == 0
+        wire = await sidecar.connect()
+        await wire.send(b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+        assert (await wire.response()).status == 403
+        after = sidecar.app.stats.refusals.by_reason
+        assert after[("host", "")] == 1
+        assert set(after) == set(before)
