@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# The lock files are complete. Left to resolve, pip 23 takes an extra's newest release, which has no hash there.
+LOCKED := install --require-hashes --no-deps -r
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
 # The first that runs, is new enough, and can make a virtual environment.
@@ -55,17 +57,17 @@ $(VENV)/.run: pyproject.toml requirements/build.txt requirements/run.txt
 	@test -n "$(PYTHON)" || { echo "needs Python 3.11 or newer with its venv module" >&2; exit 1; }
 	@echo "setting up $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install --require-hashes -r requirements/build.txt
-	@$(PIP) install --require-hashes -r requirements/run.txt
+	@$(PIP) $(LOCKED) requirements/build.txt
+	@$(PIP) $(LOCKED) requirements/run.txt
 	@$(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@echo "adding what the checks and tests need"
-	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) $(LOCKED) requirements/dev.txt
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.run requirements/bench.txt
 	@echo "adding what the benchmark needs"
-	@$(PIP) install --require-hashes -r requirements/bench.txt
+	@$(PIP) $(LOCKED) requirements/bench.txt
 	@touch $@
