@@ -42,6 +42,7 @@ lock: $(VENV)/.dev
 	@$(COMPILE) pyproject.toml --output-file requirements/run.txt
 	@$(COMPILE) --group build --output-file requirements/build.txt
 	@$(COMPILE) --group bench --output-file requirements/bench.txt
+	@$(COMPILE) --group fuzz --output-file requirements/fuzz.txt
 	@$(COMPILE) pyproject.toml --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
 	@$(BIN)/python -m tests.servers.install --lock
 
