@@ -10,6 +10,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 BUFFER_BYTES = 256 * 1024
@@ -88,12 +89,17 @@ def _content_length(head: bytes) -> int:
     return int(found[1])
 
 
+_UNLIKE = Path(__file__).with_name("unlike.lua")
+
+
 class Load:
     """A run of `wrk` under way; a context manager that ends it. Each connection sends one request after another."""
 
-    def __init__(self, port: int, path: str, *, seconds: int, connections: int = 32) -> None:
-        """Start it with `connections` keep-alive connections."""
+    def __init__(self, port: int, path: str, *, seconds: int, connections: int = 32, unlike: bool = False) -> None:
+        """Start it with `connections` keep-alive connections; `unlike` gives each request an id of its own."""
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"http://127.0.0.1:{port}{path}"]
+        if unlike:
+            command[1:1] = ["-s", str(_UNLIKE)]
         self._popen = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self._limit_s = seconds + 15
 
@@ -120,7 +126,7 @@ class Load:
         return int(found[1])
 
 
-def answered(port: int, path: str, *, seconds: int) -> int:
+def answered(port: int, path: str, *, seconds: int, unlike: bool = False) -> int:
     """How many requests 32 connections got answered in `seconds`."""
-    with Load(port, path, seconds=seconds) as load:
+    with Load(port, path, seconds=seconds, unlike=unlike) as load:
         return load.requests()

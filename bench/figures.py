@@ -45,6 +45,7 @@ class Must:
 
 FIGURES = (
     Figure("cpu_small_s", "CPU per small request, plain upstream, 32 connections", "µs", 1e6),
+    Figure("cpu_small_unlike_s", "the same, no two heads alike on either side", "µs", 1e6),
     Figure("cpu_small_tls_s", "CPU per small request, TLS upstream, 32 connections", "µs", 1e6),
     Figure("rate_small", "requests per second, plain upstream, 32 connections", "/s", 1.0, 0),
     Figure("cpu_download_s", "CPU per 10 MB download", "ms", 1e3, 2),

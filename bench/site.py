@@ -20,6 +20,7 @@ MB = 1_000_000
 BODY_BYTES = 10 * MB
 LARGE_BYTES = 256 * MB
 SMALL = "/small"  # a JSON answer of about 130 bytes
+SMALL_UNLIKE = "/unlike/small"  # the same, with an id that no two answers share
 SMALL_TLS = "/tls/small"  # the same, over TLS from the proxy on
 BODY = "/body"
 LARGE = "/large"
@@ -97,6 +98,9 @@ def _nginx(site: Site) -> str:
     ssl_protocols TLSv1.3;
     if ($authenticated = 0) {{ return 401; }}
     location {SMALL} {{ default_type application/json; return 200 '{_JSON}'; }}
+    location {SMALL_UNLIKE} {{
+      default_type application/json; add_header X-Request-Id $request_id; return 200 '{_JSON}';
+    }}
     location {SMALL_TLS} {{ default_type application/json; return 200 '{_JSON}'; }}
     location / {{ root {site.directory}; }}
   }}
