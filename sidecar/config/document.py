@@ -22,6 +22,7 @@ MOST_BYTES = 1024 * 1024
 # A route with name, path, upstream and credential takes 11.
 MOST_NODES = 20_000
 MOST_DEPTH = 32
+_TOO_DEEP = f"nested deeper than {MOST_DEPTH} levels; no key of a configuration is"
 
 
 def read_document(path: str) -> Table:
@@ -72,7 +73,7 @@ class _Composer:
         if self._nodes > MOST_NODES:
             raise refusal(place, f"the file holds more than {MOST_NODES:,} values; that is no configuration")
         if depth > MOST_DEPTH:
-            raise refusal(place, f"nested deeper than {MOST_DEPTH} levels; no key of a configuration is")
+            raise refusal(place, _TOO_DEEP)
         self._refuse_anchors_and_tags(event, place)
         if isinstance(event, yaml.ScalarEvent):
             return Scalar(event.value, place, plain=event.implicit[0])
@@ -135,7 +136,9 @@ def _events(path: str, text: str) -> Iterator[yaml.Event]:
         yield from yaml.parse(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
         place = _place(path, error.problem_mark or error.context_mark)
-        raise refusal(place, f"not YAML: {_problem(error.problem)}") from None
+        # libyaml looks ahead, and stops by itself at 1,000 levels (PyYAML 6.0.4).
+        too_deep = "nesting depth" in (error.problem or "")
+        raise refusal(place, _TOO_DEEP if too_deep else f"not YAML: {_problem(error.problem)}") from None
     except yaml.YAMLError:
         raise refusal(Place(path), "not YAML: it holds a character that YAML does not allow") from None
 
