@@ -94,6 +94,23 @@ class Endpoint(asyncio.Protocol):
             self.inflow.flow_on()
 
 
+class Taker(Protocol):
+    """Where a body goes."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether it takes more right now."""
+
+    def open(self, body: Body) -> None:
+        """Take `body`; from now on it is to be told of `hold_back` and `flow_on`."""
+
+    def write(self, piece: bytes) -> None:
+        """Take one piece."""
+
+    def close(self, trailers: bytes) -> None:
+        """The body is whole."""
+
+
 class Sink:
     """One body's way onto a connection, in the framing that its head announced.
 
@@ -186,7 +203,7 @@ class Body:
         self.held: list[bytes] = []
         self.held_bytes = 0
         self._source = source
-        self._sink: Sink | None = None
+        self._sink: Taker | None = None
         self._finished: asyncio.Future[None] | None = None
         self._kept: list[bytes] | None = None
         self._kept_bytes = 0
@@ -228,12 +245,12 @@ class Body:
 
     # Taken by the sending side
 
-    def attach(self, sink: Sink) -> None:
+    def attach(self, sink: Taker) -> None:
         """Send what is held, and from now on every piece as it comes."""
         held, self.held, self.held_bytes = self.held, [], 0
         self._send(sink, held)
 
-    def _send(self, sink: Sink, pieces: list[bytes]) -> None:
+    def _send(self, sink: Taker, pieces: list[bytes]) -> None:
         sink.open(self)
         for piece in pieces:
             sink.write(piece)
@@ -302,7 +319,7 @@ class Body:
         """Whether everything that has arrived is in hand, from the first byte on."""
         return self._kept is not None and self.error is None
 
-    def replay(self, sink: Sink) -> None:
+    def replay(self, sink: Taker) -> None:
         """Send from the first byte on, and go on with what still arrives."""
         assert self._kept is not None  # noqa: S101  # callers ask `replayable` first
         self.held, self.held_bytes = [], 0

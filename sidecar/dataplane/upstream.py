@@ -11,16 +11,14 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 
 from sidecar.dataplane.flow import Body, Endpoint, Pipe, Sink
 from sidecar.dataplane.framing import BadFraming, ChunkedDecoder, SizedDecoder, UntilClose, body_decoder
 from sidecar.dataplane.http1 import END_OF_HEAD, read_response
+from sidecar.dataplane.limits import Timeouts
 from sidecar.errors import Phase, UpstreamError, UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
 from sidecar.messages import NOTHING, ResponseHead
-
-if TYPE_CHECKING:
-    from sidecar.dataplane.pool import Pool
 
 RESPONSE_HEAD_BYTES = 64 * 1024
 # More than any real server sends before its answer; a stream of them would otherwise never end.
@@ -43,6 +41,18 @@ class Owner(Protocol):
         """An interim response (1xx, but not 101) has come."""
 
 
+class Home(Protocol):
+    """Where a connection belongs: its pool."""
+
+    timeouts: Timeouts
+
+    def give_back(self, connection: UpstreamConnection) -> None:
+        """Take a connection whose request is done."""
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """A connection is gone."""
+
+
 class UpstreamConnection(Endpoint):
     """One connection; made by its pool.
 
@@ -51,7 +61,7 @@ class UpstreamConnection(Endpoint):
         loop: its clock is the one that deadlines are in.
     """
 
-    def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, pool: Home, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         # Per connection
         self._pool = pool
@@ -253,13 +263,19 @@ class UpstreamConnection(Endpoint):
             self._request_body.detach()
         if self._decoder is not None and self._body is not None:
             self._decoder = None
-            self._body.fail(UpstreamProtocol("the upstream ended the connection within its answer", phase="body"))
+            self._body.fail(
+                UpstreamProtocol(
+                    "the upstream ended the connection within its answer", phase="body", code="connection_terminated"
+                )
+            )
         elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(self._lost_before_answer())
 
     def _lost_before_answer(self) -> UpstreamError:
         if self._buffer or self._interim:
-            return UpstreamProtocol("the upstream ended the connection within its answer's head", phase="head")
+            return UpstreamProtocol(
+                "the upstream ended the connection within its answer's head", phase="head", code="connection_terminated"
+            )
         return Unanswered(
             "the upstream ended the connection without an answer", phase="head", code="connection_terminated"
         )
