@@ -13,6 +13,7 @@ from sidecar.credentials.credential import Credential, Exchanger
 from sidecar.credentials.exchange import HTTPExchanger, StaticExchanger
 from sidecar.credentials.keys import EnvironmentKey, FileKey, KeySource, LiteralKey
 from sidecar.credentials.masked import MaskedExchanger, MaskedSource
+from sidecar.dataplane.dial import origin_of
 from sidecar.dataplane.http1 import RequestReader, fold
 from sidecar.dataplane.pool import Pool
 from sidecar.gate import TOKEN_FIELD, Gate
@@ -21,7 +22,6 @@ from sidecar.routes import Match, Routes
 from sidecar.secret import Secret
 from sidecar.shield import Shield
 from sidecar.stats import Stats
-from sidecar.tls import client_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +115,8 @@ def _credential(wanted: CredentialConfig, config: Config, stats: Stats, clock: C
 
 
 def _pool(upstream: UpstreamConfig, config: Config) -> Pool:
-    url = urlsplit(upstream.url)
-    secure = url.scheme == "https"
     return Pool(
-        url.hostname or "",
-        url.port or (443 if secure else 80),
-        tls=client_context(upstream.tls) if secure else None,
-        server_name=upstream.tls.server_name,
+        origin_of(upstream.url, upstream.tls),
         limits=upstream.pool,
         timeouts=upstream.timeouts,
         most_waiting=config.limits.waiting,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,10 @@ class TLSRules:
     client_cert_file: str | None = None
     client_key_file: str | None = None
     server_name: str | None = None
+
+
+# Weak, so that a reload after which nobody is left reads the roots anew.
+_shared: WeakValueDictionary[tuple[str, ...], ssl.SSLContext] = WeakValueDictionary()
 
 
 def client_context(rules: TLSRules, *, alpn: Sequence[str] = ("http/1.1",)) -> ssl.SSLContext:
@@ -32,6 +37,20 @@ def client_context(rules: TLSRules, *, alpn: Sequence[str] = ("http/1.1",)) -> s
     Raises:
         OSError: a file is missing, unreadable or not what it should be (`ssl.SSLError` is an OSError).
     """
+    if rules.ca_file is None and rules.client_cert_file is None:
+        return _system_roots(tuple(alpn))
+    return _made(rules, alpn)
+
+
+def _system_roots(alpn: tuple[str, ...]) -> ssl.SSLContext:
+    """Return the context that verifies by the system's roots, one for all who do: they are 1.2 MB in memory."""
+    context = _shared.get(alpn)
+    if context is None:
+        context = _shared[alpn] = _made(TLSRules(), alpn)
+    return context
+
+
+def _made(rules: TLSRules, alpn: Sequence[str]) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=rules.ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(list(alpn))

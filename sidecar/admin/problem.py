@@ -5,35 +5,41 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from aiohttp import web
-
+from sidecar.admin.answer import Answer
 from sidecar.errors import Answerable
 
 
-def answer(status: int, title: str, detail: str, extra: Mapping[str, object] | None = None) -> web.Response:
+def problem(
+    status: int,
+    title: str,
+    detail: str,
+    extra: Mapping[str, object] | None = None,
+    fields: tuple[tuple[str, str], ...] = (),
+) -> Answer:
     """Return a problem.
 
     Args:
         status: 400 to 599.
         title, detail: what it is, and one sentence for a person.
         extra: further members.
+        fields: further fields of the answer.
     """
     members = {"type": "about:blank", "title": title, "status": status, "detail": detail, **(extra or {})}
-    return web.Response(
-        status=status,
-        body=json.dumps(members, separators=(",", ":")).encode() + b"\n",
-        content_type="application/problem+json",
-    )
+    body = json.dumps(members, separators=(",", ":")).encode() + b"\n"
+    return Answer(status, body, "application/problem+json", fields)
 
 
-def of_error(error: Answerable) -> web.Response:
+def of_error(error: Answerable) -> Answer:
     """Return the answer to an error of ours."""
-    response = answer(error.status, error.title, error.detail)
-    response.headers["Proxy-Status"] = f"sidecar; error={error.code}"
-    return response
+    fields = [("Proxy-Status", f"sidecar; error={error.code}")]
+    if error.retry_after_s is not None:
+        fields.append(("Retry-After", f"{error.retry_after_s:.0f}"))
+    if error.status == 405:
+        fields.append(("Allow", "GET, HEAD, POST"))
+    return problem(error.status, error.title, error.detail, fields=tuple(fields))
 
 
-def of_mistakes(mistakes: Sequence[str]) -> web.Response:
+def of_mistakes(mistakes: Sequence[str]) -> Answer:
     """Return the answer to a configuration that was not taken."""
     detail = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}; the configuration before it stays in use."
-    return answer(422, "Configuration not taken", detail, {"mistakes": mistakes})
+    return problem(422, "Configuration not taken", detail, {"mistakes": mistakes})

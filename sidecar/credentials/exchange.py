@@ -30,11 +30,10 @@ from sidecar.clock import Clock
 from sidecar.credentials.answer import Answer, AnswerRules, needs_body, read_answer
 from sidecar.credentials.rules import ExchangeRules, Injection, RejectedRules
 from sidecar.credentials.token import Token, is_visible, make_token
-from sidecar.dataplane.dial import Origin
+from sidecar.dataplane.dial import origin_of
 from sidecar.dataplane.fetch import Fetcher, TooLong
 from sidecar.errors import ExchangeFailed, KeyUnavailable, UpstreamError
 from sidecar.secret import Secret
-from sidecar.tls import client_context
 
 MOST_ANSWER_BYTES = 1024 * 1024
 _OUR_FIELDS = {
@@ -66,17 +65,10 @@ class HTTPExchanger:
         self._rules = rules
         self._answer_rules = AnswerRules(rules.response, rejected, injection, default_ttl_s)
         self._clock = clock
+        origin = origin_of(rules.url, rules.tls)
+        self._endpoint = origin.host or "the token endpoint"
+        self._fetcher = Fetcher(origin)
         url = urlsplit(rules.url)
-        self._endpoint = url.hostname or "the token endpoint"
-        secure = url.scheme == "https"
-        self._fetcher = Fetcher(
-            Origin(
-                self._endpoint,
-                url.port or (443 if secure else 80),
-                client_context(rules.tls) if secure else None,
-                rules.tls.server_name or self._endpoint,
-            )
-        )
         target = url._replace(scheme="", netloc="", path=url.path or "/").geturl()
         self._start = f"{rules.method} {quote(target, safe=_IN_A_TARGET)} HTTP/1.1\r\n"
         self._host = url.netloc.rpartition("@")[2]

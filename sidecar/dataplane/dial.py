@@ -11,8 +11,11 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from aiohappyeyeballs import start_connection
+
+from sidecar.tls import TLSRules, client_context
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -23,13 +26,30 @@ HAPPY_EYEBALLS_DELAY_S = 0.25  # RFC 8305 section 5
 class Origin:
     """Where to connect to.
 
-    `tls` says how the peer is verified, None for plain TCP; `server_name` is the name that it must prove.
+    `tls` says how the peer is verified, None for plain TCP; `server_name` is then the name that it must prove.
     """
 
     host: str
     port: int
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
+
+
+def origin_of(url: str, tls: TLSRules) -> Origin:
+    """Return where a URL's requests go.
+
+    Args:
+        url: http or https, without a user.
+        tls: what counts for https.
+
+    Raises:
+        OSError: a file of `tls` is not what it should be.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "https":
+        return Origin(host, parts.port or 80)
+    return Origin(host, parts.port or 443, client_context(tls), tls.server_name or host)
 
 
 async def dial(origin: Origin, protocol: Callable[[], P]) -> P:
@@ -45,6 +65,6 @@ async def dial(origin: Origin, protocol: Callable[[], P]) -> P:
         protocol,
         sock=sock,
         ssl=origin.tls,
-        server_hostname=origin.server_name if origin.tls is not None else None,
+        server_hostname=origin.server_name,
     )
     return made

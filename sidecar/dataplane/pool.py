@@ -1,9 +1,7 @@
 """The connections to one origin: those that wait for work, and the making of new ones.
 
 The one that was used last is used first, so that a quiet pool shrinks by
-itself. Names are resolved for each new connection and never remembered here,
-and addresses are tried as RFC 8305 has it (a dead IPv6 costs a quarter of a
-second, not a time-out).
+itself. Names are resolved for each new connection and never remembered here (`dial.py`).
 """
 
 from __future__ import annotations
@@ -14,22 +12,17 @@ import socket
 import ssl
 from collections import deque
 
-from aiohappyeyeballs import start_connection
-
+from sidecar.dataplane.dial import Origin, dial
 from sidecar.dataplane.limits import PoolLimits, Timeouts
 from sidecar.dataplane.upstream import UpstreamConnection
 from sidecar.errors import Overloaded, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 
-HAPPY_EYEBALLS_DELAY_S = 0.25  # RFC 8305 section 5
-
 
 class Pool:
-    """Connections to one host and port.
+    """Connections to one origin.
 
     Args:
-        host, port: where to connect.
-        tls: how to verify it; None for plain TCP.
-        server_name: the name it must prove, where that is not `host`.
+        origin: where to connect.
         limits: the most connections at a time, and how long an idle one is kept.
         timeouts: for each phase.
         most_waiting: how many requests may wait for a free connection.
@@ -37,23 +30,16 @@ class Pool:
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        origin: Origin,
         *,
-        tls: ssl.SSLContext | None,
-        server_name: str | None,
         limits: PoolLimits,
         timeouts: Timeouts,
         most_waiting: int,
     ) -> None:
-        self._host = host
-        self._port = port
-        self._tls = tls
-        self._server_name = server_name or host
+        self._origin = origin
         self._limits = limits
         self.timeouts = timeouts
         self._most_waiting = most_waiting
-        self._loop = asyncio.get_running_loop()
         self._loop = asyncio.get_running_loop()  # asking for it costs a system call before Python 3.12
         self._idle: list[UpstreamConnection] = []
         # Each gets a connection that has become free, or None where there is room for a new one.
@@ -154,14 +140,7 @@ class Pool:
         loop = self._loop
         try:
             async with asyncio.timeout(self.timeouts.connect_s):
-                addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-                sock = await start_connection(addresses, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_S)
-                _, connection = await loop.create_connection(
-                    lambda: UpstreamConnection(self, loop),
-                    sock=sock,
-                    ssl=self._tls,
-                    server_hostname=self._server_name if self._tls is not None else None,
-                )
+                connection = await dial(self._origin, lambda: UpstreamConnection(self, loop))
         except TimeoutError:
             raise UpstreamTimeout(
                 f"no connection within {self.timeouts.connect_s:g} s", phase="connect", code="connection_timeout"

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from sidecar.admin.endpoints import Endpoints
 from sidecar.admin.server import AdminServer
 from sidecar.admin.view import Reload, RouteView
 from sidecar.credentials.status import CredentialStatus, ExchangeRecord, State
@@ -58,6 +59,8 @@ class MadeUpProcess:
     broken: bool = False
     orders: list[str] = field(default_factory=list)
     looked: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+    # A reload waits for it.
+    may_reload: asyncio.Event | None = None
 
     def credentials(self) -> Sequence[CredentialStatus]:
         """Return what the test set, and let those know who wait for a look."""
@@ -75,6 +78,9 @@ class MadeUpProcess:
     async def reload(self) -> None:
         """Note the order, and find the configuration as wrong as the test wants it."""
         self.orders.append("reload")
+        if self.may_reload is not None:
+            await self.may_reload.wait()
+            self.orders.append("reloaded")
         if self.wrong is not None:
             raise self.wrong
 
@@ -124,6 +130,16 @@ class Asked:
         return await self.raw("\r\n".join([*lines, "", ""]).encode())
 
 
+def endpoints(process: MadeUpProcess, *, quit_enabled: bool = False) -> Endpoints:
+    """Return what an admin listener answers in front of this process."""
+    return Endpoints(
+        process,
+        lambda accept: (f"accept {accept}\n".encode(), "text/plain; version=0.0.4"),
+        quit_enabled=quit_enabled,
+        now=lambda: NOW,
+    )
+
+
 @asynccontextmanager
 async def running(
     process: MadeUpProcess,
@@ -136,12 +152,7 @@ async def running(
     """Run an admin listener."""
     sock = socket.create_server((bind, 0))
     server = AdminServer(
-        process,
-        lambda accept: (f"accept {accept}\n".encode(), "text/plain; version=0.0.4"),
-        quit_enabled=quit_enabled,
-        loopback=loopback,
-        now=lambda: NOW,
-        own_hosts=own_hosts,
+        endpoints(process, quit_enabled=quit_enabled), asyncio.create_task, loopback=loopback, own_hosts=own_hosts
     )
     await server.start(sock)
     try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from sidecar.errors import ConfigError, Mistake, NothingToReload, NoToken, StartError
 from tests.admin.running import MadeUpProcess, credential, running
+from tests.fakes import Wire, until
 
 
 @pytest.mark.parametrize("path", ["/-/refresh", "/-/reload", "/-/quit"])
@@ -95,3 +98,27 @@ async def test_quit_only_where_allowed() -> None:
     async with running(process, quit_enabled=True) as admin:
         assert (await admin.ask("/-/quit", method="POST")).status == 200
     assert process.orders == ["quit"]
+
+
+async def test_an_order_outlives_whoever_gave_it() -> None:
+    """A reload that was begun is carried out, though its answer is not wanted any more; and the listener goes on."""
+    process = MadeUpProcess(may_reload=asyncio.Event())
+    async with running(process) as admin:
+        wire = Wire(*await asyncio.open_connection(admin.address, admin.port))
+        await wire.send(b"POST /-/reload HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % admin.port)
+        await until(lambda: process.orders == ["reload"])
+        wire.reset()
+        assert (await admin.ask("/livez")).status == 200
+        assert process.may_reload is not None
+        process.may_reload.set()
+        await until(lambda: process.orders == ["reload", "reloaded"])
+
+
+async def test_what_an_order_s_body_holds_is_of_no_interest() -> None:
+    """Neither a whole one nor one that is still coming changes the answer; the connection ends where it must."""
+    process = MadeUpProcess()
+    async with running(process) as admin:
+        head = f"POST /-/reload HTTP/1.1\r\nHost: 127.0.0.1:{admin.port}\r\nContent-Length: "
+        whole = await admin.raw(f"{head}2\r\nConnection: close\r\n\r\n{{}}".encode())
+        partial = await admin.raw(f"{head}2000\r\n\r\n{{".encode())
+    assert (whole.status, partial.status, partial.headers["connection"]) == (200, 200, "close")

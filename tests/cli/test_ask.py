@@ -14,7 +14,7 @@ import pytest
 from sidecar import ask
 from sidecar.admin.server import AdminServer
 from sidecar.admin.view import Reload, RouteView
-from tests.admin.running import NOW, MadeUpProcess, credential, running
+from tests.admin.running import NOW, MadeUpProcess, credential, endpoints, running
 from tests.cli.command import sidecar, sidecar_beside
 
 
@@ -78,9 +78,7 @@ async def test_over_a_unix_socket(tmp_path: Path) -> None:
     sock = socket.socket(socket.AF_UNIX)
     sock.bind(str(tmp_path / "admin.sock"))
     sock.listen()
-    server = AdminServer(
-        MadeUpProcess(), lambda _accept: (b"", "text/plain"), quit_enabled=False, loopback=True, now=lambda: NOW
-    )
+    server = AdminServer(endpoints(MadeUpProcess()), asyncio.create_task, loopback=True)
     await server.start(sock)
     try:
         ended = await sidecar_beside("status", "--admin", f"unix:{tmp_path}/admin.sock")

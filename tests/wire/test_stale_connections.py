@@ -107,7 +107,7 @@ async def test_an_answer_that_has_begun_is_not_asked_for_again() -> None:
 
     async with in_front_of(script) as (sidecar, upstream):
         assert (await sidecar.ask()).status == 200
-        assert (await sidecar.ask()).proxy_error == b"http_protocol_error"
+        assert (await sidecar.ask()).proxy_error == b"connection_terminated"
         assert len(upstream.requests) == 2
 
 

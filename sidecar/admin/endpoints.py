@@ -1,0 +1,170 @@
+"""What the admin listener answers, path by path.
+
+No way to a secret: it sees the process through a `View`, which has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from urllib.parse import parse_qs, unquote
+
+from sidecar.admin import page
+from sidecar.admin.answer import Answer, of_json
+from sidecar.admin.describe import Described, credential, describe
+from sidecar.admin.health import held_down, why_not_ready, without_first_token
+from sidecar.admin.problem import of_mistakes, problem
+from sidecar.admin.view import View
+from sidecar.credentials.status import CredentialStatus
+from sidecar.errors import ConfigError, CredentialError, NothingToReload, StartError
+from sidecar.messages import RequestHead
+
+READ_METHODS = frozenset((b"GET", b"HEAD"))
+
+Query = dict[str, list[str]]
+
+
+class Endpoints:
+    """The paths that there are.
+
+    Args:
+        view: the process.
+        render_metrics: takes the Accept value, or None, and returns the metrics and their content type.
+        quit_enabled: whether `POST /-/quit` acts.
+        now: wall clock in seconds.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        render_metrics: Callable[[str | None], tuple[bytes, str]],
+        *,
+        quit_enabled: bool,
+        now: Callable[[], float],
+    ) -> None:
+        self._view = view
+        self._render_metrics = render_metrics
+        self._quit_enabled = quit_enabled
+        self._now = now
+        self._started = False
+        self._reads: dict[str, Callable[[Query], Answer]] = {
+            "/": self._page,
+            "/livez": self._livez,
+            "/healthz": self._livez,
+            "/startupz": self._startupz,
+            "/readyz": self._readyz,
+            "/status": self._status,
+        }
+        self._orders: dict[str, Callable[[Query], Awaitable[Answer]]] = {
+            "/-/refresh": self._refresh,
+            "/-/reload": self._reload,
+            "/-/quit": self._quit,
+        }
+
+    def answer(self, head: RequestHead) -> Answer | Awaitable[Answer]:
+        """Return the answer to a request, or, for an order, what is to be awaited for it."""
+        path, _, search = head.target.decode("latin-1").partition("?")
+        query = parse_qs(search, keep_blank_values=True)
+        if path in self._orders:
+            if head.method != b"POST":
+                return _method_not_allowed(path, "POST")
+            return self._orders[path](query)
+        is_credential = path.startswith("/readyz/")
+        if not is_credential and path not in self._reads and path != "/metrics":
+            return problem(404, "Not found", "There is no such path; / lists those there are.")
+        if head.method not in READ_METHODS:
+            return _method_not_allowed(path, "GET, HEAD")
+        if is_credential:
+            return self._readyz_of(unquote(path.removeprefix("/readyz/")))
+        if path == "/metrics":
+            return self._metrics(head.fields.value(b"accept"))
+        return self._reads[path](query)
+
+    # Health
+
+    def _livez(self, query: Query) -> Answer:
+        return Answer(200, b"ok\n", "text/plain; charset=utf-8")
+
+    def _startupz(self, query: Query) -> Answer:
+        missing = [] if self._started else without_first_token(self._view)
+        # A credential that a reload adds later does not undo the start.
+        self._started = self._started or not missing
+        return of_json({"started": self._started, "waiting_for": missing}, 200 if self._started else 503)
+
+    def _readyz(self, query: Query) -> Answer:
+        credentials = self._view.credentials()
+        answer = self._readiness(credentials)
+        if "verbose" in query:
+            answer["held_down"] = held_down(self._view.routes)
+            answer["credentials"] = [credential(status, self._now()) for status in credentials]
+        return of_json(answer, 200 if answer["ready"] else 503)
+
+    def _readyz_of(self, name: str) -> Answer:
+        credentials = [status for status in self._view.credentials() if status.name == name]
+        if not credentials:
+            return problem(404, "Not found", "There is no credential of that name.")
+        answer = self._readiness(credentials)
+        answer["credentials"] = [credential(status, self._now()) for status in credentials]
+        return of_json(answer, 200 if answer["ready"] else 503)
+
+    def _readiness(self, credentials: Collection[CredentialStatus]) -> Described:
+        reasons = why_not_ready(self._view.draining, tuple(credentials))
+        told = [
+            {"credential": item.credential, "state": item.state, "reason": item.reason, "remedy": item.remedy}
+            for item in reasons
+        ]
+        return {"ready": not reasons, "reasons": told}
+
+    # What is seen
+
+    def _metrics(self, accept: bytes | None) -> Answer:
+        body, content_type = self._render_metrics(None if accept is None else accept.decode("latin-1"))
+        return Answer(200, body, content_type)
+
+    def _status(self, query: Query) -> Answer:
+        return of_json(describe(self._view, self._now()))
+
+    def _page(self, query: Query) -> Answer:
+        return Answer(
+            200,
+            page.render(self._view, self._now()).encode(),
+            "text/html; charset=utf-8",
+            (("Content-Security-Policy", page.POLICY), ("Referrer-Policy", "no-referrer")),
+        )
+
+    # Orders
+
+    async def _refresh(self, query: Query) -> Answer:
+        name = query["credential"][0] if "credential" in query else None
+        if name is not None and all(status.name != name for status in self._view.credentials()):
+            return problem(404, "Not found", "There is no credential of that name.")
+        failure = ""
+        try:
+            await self._view.refresh(name)
+        except CredentialError as error:
+            failure = error.detail
+        after = [status for status in self._view.credentials() if name in (None, status.name)]
+        told: Described = {"credentials": [credential(status, self._now()) for status in after]}
+        if failure:
+            return problem(502, "Exchange failed", failure, told)
+        return of_json(told)
+
+    async def _reload(self, query: Query) -> Answer:
+        try:
+            await self._view.reload()
+        except ConfigError as error:
+            return of_mistakes([str(mistake) for mistake in error.mistakes])
+        except StartError as error:
+            return of_mistakes([str(error)])
+        except NothingToReload as error:
+            return problem(409, "Nothing to reload", str(error))
+        return of_json({"reloaded": True})
+
+    async def _quit(self, query: Query) -> Answer:
+        if not self._quit_enabled:
+            return problem(403, "Refused", "The configuration does not allow it: set admin.quit to true.")
+        self._view.quit()
+        return of_json({"quitting": True})
+
+
+def _method_not_allowed(path: str, allowed: str) -> Answer:
+    return problem(405, "Method not allowed", f"{path} takes {allowed}.", fields=(("Allow", allowed),))
