@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import sys
 from pathlib import Path
 
+import sidecar
 from bench.process import free_port
 from bench.site import UPLOAD, Site
 
 
 def command(site: Site, port: int, directory: Path) -> list[str]:
     """Write the configuration; returns how to start it on `port`."""
+    # As an installation has it; a checkout may be run where Python is told to keep no byte code.
+    compileall.compile_dir(sidecar.__path__[0], quiet=1)
     key = directory / "api-key"
     key.write_text("bench", encoding="utf-8")
     key.chmod(0o600)
