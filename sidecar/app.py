@@ -24,7 +24,7 @@ from sidecar.credentials.status import CredentialStatus
 from sidecar.errors import Answerable, ConfigError, KeyUnavailable, NothingToReload, StartError
 from sidecar.gate import authorities
 from sidecar.secret import Secret
-from sidecar.sockets import listen_tcp, listen_unix
+from sidecar.sockets import UnixSocket, listen_tcp, listen_unix
 from sidecar.stats import Stats
 
 if TYPE_CHECKING:
@@ -99,10 +99,11 @@ class App:
             for address in self._config.listen:
                 self._sockets[address] = self._bind(address, "listen")
             self._admin_socket = self._bind(self._config.admin.listen, "admin.listen")
+            self._parts = await self._assembled(self._config, None)
         except StartError:
-            self._close_sockets()
+            for sock in self._bound():
+                sock.close()
             raise
-        self._parts = await self._assembled(self._config, None)
         self._pools.update(self._parts.pools.values())
         self._serve_apps()
         for address, sock in self._sockets.items():
@@ -114,11 +115,11 @@ class App:
     def _bind(self, address: Address, key: str) -> socket.socket:
         if address.path is not None:
             return listen_unix(address.path, self._config.gate.socket_mode, key)
-        return listen_tcp(address.host, address.port, key)
+        return listen_tcp(address.host, address.port, key, loopback=address.is_loopback)
 
-    def _close_sockets(self) -> None:
-        for sock in self._sockets.values():
-            sock.close()
+    def _bound(self) -> list[socket.socket]:
+        admin = self._admin_socket
+        return [*self._sockets.values(), *([admin] if admin is not None else [])]
 
     async def _assembled(self, config: Config, before: Parts | None) -> Parts:
         from sidecar.assembly import assemble, key_source
@@ -186,8 +187,7 @@ class App:
             self._doors[address].switch(authorities(None, gate.hosts), frozenset(gate.peer_uids))
             return
         port = self._sockets[address].getsockname()[1]
-        names = gate.hosts if address.is_loopback else (*gate.hosts, address.host)
-        self._doors[address].switch(authorities(port, names), frozenset())
+        self._doors[address].switch(authorities(port, gate.hosts, address.name), frozenset())
 
     def _run_credentials(self) -> None:
         for made in self._parts.credentials.values():
@@ -239,7 +239,10 @@ class App:
         if self._load is None:
             raise NothingToReload("this sidecar was started without a configuration that could be read again")
         try:
-            await self._take(self._load())
+            config = self._load()
+            for warning in config.warnings:
+                _log.warning("%s", warning)
+            await self._take(config)
         except (ConfigError, StartError) as error:
             self.last_reload = Reload(self._clock.wall(), str(error))
             _log.error("the configuration is not taken, the old one stays: %s", error)
@@ -273,8 +276,10 @@ class App:
             self._sockets[address] = sock
             await self._accept(address, sock)
         for address in [address for address in self._servers if address not in config.listen]:
+            sock = self._sockets.pop(address)
+            if isinstance(sock, UnixSocket):
+                sock.remove()
             self._servers.pop(address).close()
-            self._sockets.pop(address)
             self._doors.pop(address)
         await self._retire(before, parts)
 
@@ -308,9 +313,9 @@ class App:
         for pool in tuple(self._pools):
             pool.close()
         await self._admin.stop()
-        for address in self._sockets:
-            if address.path is not None:
-                _unlink(address.path)
+        for sock in self._bound():
+            if isinstance(sock, UnixSocket):
+                sock.remove()
 
     def quit(self) -> None:
         """Begin to stop (the admin listener's order)."""
@@ -435,11 +440,3 @@ def _report(task: asyncio.Task[Any]) -> None:
             place = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
             trace = trace.tb_next
         _log.error("a task failed: %s at %s; please report this", type(error).__name__, place)
-
-
-def _unlink(path: str) -> None:
-    import contextlib
-    import os
-
-    with contextlib.suppress(OSError):
-        os.unlink(path)

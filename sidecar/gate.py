@@ -34,17 +34,19 @@ class HeaderRule:
     value: str
 
 
-def authorities(port: int | None, names: tuple[str, ...]) -> frozenset[bytes]:
-    """Return the Host values that name a listener.
+def authorities(port: int | None, names: tuple[str, ...], bound: str | None = None) -> frozenset[bytes]:
+    """Return the Host values that name a listener, in lower case.
 
     Args:
         port: the listener's, or None for a unix socket.
-        names: further names that are admitted; one with a port is taken as it is.
+        names: further names that are admitted, with the port and without; one that has a port is taken as it is.
+        bound: the address that it is bound to, where that is one.
     """
+    own = LOCAL_NAMES if bound is None else (*LOCAL_NAMES, bound)
     if port is None:
-        return frozenset(name.lower().encode() for name in (*LOCAL_NAMES, *names))
-    with_port = {f"{name}:{port}" for name in (*LOCAL_NAMES, *names)}
-    plain = {*names, *LOCAL_NAMES} if port == 80 else {*names}
+        return frozenset(name.lower().encode() for name in (*own, *names))
+    with_port = {f"{name}:{port}" for name in (*own, *names)}
+    plain = {*names, *own} if port == 80 else {*names}
     return frozenset(name.lower().encode() for name in with_port | plain)
 
 
@@ -91,19 +93,24 @@ class Gate:
             raise BadRequest("no Host (RFC 9112 3.2)", reason="host")
         if host not in own and host.lower() not in own:
             raise Refused("the Host is not one of this listener's", reason="host")
-        if head.authority is not None and head.authority.lower() not in own:
-            raise Refused("the target's authority is not one of this listener's", reason="host")
+        if head.authority is not None and head.authority.lower() != host.lower():
+            # RFC 9112 3.2.2: the target's goes. Whoever comes after us may think otherwise.
+            raise Refused("the target's authority is not the Host", reason="host")
         if fields.from_browser:
-            self._admit_browser(fields, host)
-        if self._header is not None and fields.value(self._header[0]) != self._header[1]:
-            raise Refused("a field that callers must send is missing", reason="require_header")
+            self.admit_page(fields, host)
+        if self._header is not None and fields.values(self._header[0]) != [self._header[1]]:
+            raise Refused("a field that callers must send once is missing or wrong", reason="require_header")
         if self._token is not None:
-            given = fields.value(TOKEN_FIELD) or b""
-            if not hmac.compare_digest(given, self._token.reveal()):
+            given = fields.values(TOKEN_FIELD)
+            if len(given) != 1 or not hmac.compare_digest(given[0], self._token.reveal()):
                 raise Refused("Sidecar-Token is missing or wrong", reason="require_token")
 
-    def _admit_browser(self, fields: Fields, host: bytes) -> None:
-        """Only pages that came from this listener, or from a configured origin."""
+    def admit_page(self, fields: Fields, host: bytes) -> None:
+        """Let in what no web page has sent, and pages of this listener or of a configured origin, or raise.
+
+        Raises:
+            Refused: a page of a stranger.
+        """
         origins = fields.values(b"origin")
         if len(origins) == 1 and origins[0] in self._origins:
             return

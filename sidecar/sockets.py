@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -12,11 +13,12 @@ from sidecar.errors import StartError
 BACKLOG = 1024
 
 
-def listen_tcp(host: str, port: int, key: str) -> socket.socket:
+def listen_tcp(host: str, port: int, key: str, *, loopback: bool = False) -> socket.socket:
     """Return a listening TCP socket; port 0 takes a free one.
 
     Args:
         key: where the address comes from, for the error.
+        loopback: it must not be reachable from another machine: what a name leads to is looked at.
 
     Raises:
         StartError: the address is in use, or is not ours to take.
@@ -27,6 +29,8 @@ def listen_tcp(host: str, port: int, key: str) -> socket.socket:
     except OSError as error:
         raise StartError(f"{key}: cannot listen on {host}:{port}: {error.strerror}") from None
     try:
+        if loopback and address[0] != "::1" and not str(address[0]).startswith("127."):
+            raise StartError(f"{key}: {host} leads to another address than loopback here; name the address itself")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -35,6 +39,9 @@ def listen_tcp(host: str, port: int, key: str) -> socket.socket:
     except OSError as error:
         sock.close()
         raise StartError(f"{key}: {_reason(error, f'{host}:{port}')}") from None
+    except StartError:
+        sock.close()
+        raise
     sock.setblocking(False)
     return sock
 
@@ -49,7 +56,49 @@ def _reason(error: OSError, address: str) -> str:
     return f"cannot listen on {address}: {error.strerror}"
 
 
-def listen_unix(path: str, mode: int, key: str) -> socket.socket:
+class UnixSocket(socket.socket):
+    """A socket with a file of its own, which it can tell from one that somebody else has put there since."""
+
+    __slots__ = ("_file", "_path")
+
+    def __init__(self) -> None:
+        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._path = ""
+        self._file: tuple[int, int, int] | None = None
+
+    def bind_with_mode(self, path: str, mode: int) -> None:
+        """Make the file, with these permission bits from its first instant."""
+        # The umask is the process's. Nothing else here makes files, and there is no `await` until it is back.
+        umask = os.umask(0o777 & ~mode)
+        try:
+            self.bind(path)
+        finally:
+            os.umask(umask)
+        self._path, self._file = path, _identity(path)
+
+    def remove(self) -> None:
+        """Remove the file, if it still is this socket's: another sidecar may listen there by now."""
+        if self._file is not None and _identity(self._path) == self._file:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+        self._file = None
+
+    def close(self) -> None:
+        """Close it, and leave no file behind that nobody listens on."""
+        self.remove()
+        super().close()
+
+
+def _identity(path: str) -> tuple[int, int, int] | None:
+    """Return what tells this file from any other at the same path; inode numbers are used again, moments are not."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def listen_unix(path: str, mode: int, key: str) -> UnixSocket:
     """Return a listening unix socket that has its mode from the first instant.
 
     A socket that nobody listens on any more is replaced; anything else at that path is left alone.
@@ -61,18 +110,14 @@ def listen_unix(path: str, mode: int, key: str) -> socket.socket:
     Raises:
         StartError: the path is taken, or cannot be made.
     """
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = UnixSocket()
     try:
         _remove_stale(path, key)
-        umask = os.umask(0o777 & ~mode)
-        try:
-            sock.bind(path)
-        finally:
-            os.umask(umask)
+        sock.bind_with_mode(path, mode)
         sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
-        raise StartError(f"{key}: cannot listen on {path}: {error.strerror}") from None
+        raise StartError(f"{key}: {_unix_reason(error, path)}") from None
     except StartError:
         sock.close()
         raise
@@ -80,17 +125,28 @@ def listen_unix(path: str, mode: int, key: str) -> socket.socket:
     return sock
 
 
+def _unix_reason(error: OSError, path: str) -> str:
+    if error.errno == errno.ENOENT:
+        return f"cannot listen on {path}: its folder is not there; make it"
+    if error.errno == errno.EACCES:
+        return f"cannot listen on {path}: this user may not make it, or not connect to the socket that is there"
+    return f"cannot listen on {path}: {error.strerror}"
+
+
 def _remove_stale(path: str, key: str) -> None:
-    try:
-        kind = os.lstat(path).st_mode
-    except FileNotFoundError:
+    before = _identity(path)
+    if before is None:
         return
-    if not stat.S_ISSOCK(kind):
+    if not stat.S_ISSOCK(os.lstat(path).st_mode):
         raise StartError(f"{key}: {path} is there and is not a socket; choose another path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # whoever listens and accepts no one is there too
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            os.unlink(path)
-            return
+            if _identity(path) == before:
+                os.unlink(path)
+                return
+        except BlockingIOError:
+            pass
     raise StartError(f"{key}: {path} is in use; end what listens there, or choose another path")

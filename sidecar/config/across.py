@@ -10,6 +10,7 @@ from sidecar.config.expand import variable
 from sidecar.config.notes import Notes
 from sidecar.config.parsers import is_plain_beyond_loopback
 from sidecar.config.presets import UPSTREAMS
+from sidecar.gate import LOCAL_NAMES
 
 _SHORT = ("upstream", "credential")
 _LONG = ("routes", "credentials")
@@ -55,6 +56,8 @@ def _check_listeners(draft: Draft, notes: Notes) -> None:
             notes.wrong(at, f"the same address as {other}: each listener needs its own")
         if not address.is_loopback and not draft.gate.expose:
             notes.wrong(at, "beyond loopback, whoever reaches it uses your key: set gate.expose: true if you mean that")
+        elif not address.is_loopback and draft.gate.require_token is None:
+            notes.warn(at, "beyond loopback and open: whoever reaches it uses your key; set gate.require_token")
     if draft.gate.peer_uids:
         _check_peer_uids(draft, notes)
 
@@ -75,6 +78,8 @@ def _check_routes(draft: Draft, notes: Notes) -> None:
             notes.wrong(f"{at}.match", f"matches the same requests as {same}: give another path or host")
         elif (same := names.setdefault(route.name or route.path, at)) != at:
             notes.wrong(f"{at}.name", f"the same name as {same}: give each a name of its own")
+        if route.host is not None and not _is_admitted(route.host, draft):
+            notes.warn(f"{at}.match.host", "no request with this Host gets in: add it to gate.hosts")
         if route.credential is not None and not notes.has(f"credentials.{route.credential}"):
             nearest = notes.suggestion(route.credential, draft.credentials)
             notes.wrong(f"{at}.credential", f"none of credentials has this name{nearest}")
@@ -82,6 +87,17 @@ def _check_routes(draft: Draft, notes: Notes) -> None:
     for name in draft.credentials:
         if name not in used:
             notes.warn(f"credentials.{name}", "no route uses it")
+
+
+def _is_admitted(host: str, draft: Draft) -> bool:
+    """Whether some listener lets in requests with this Host, on whatever port."""
+    names = [*LOCAL_NAMES, *draft.gate.hosts, *(address.name or "" for address in draft.listen.values())]
+    return _without_port(host) in {_without_port(name) for name in names}
+
+
+def _without_port(host: str) -> str:
+    name, _, port = host.lower().rpartition(":")
+    return name if port.isdigit() else host.lower()
 
 
 def _check_key_sources(draft: Draft, notes: Notes) -> None:

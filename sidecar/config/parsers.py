@@ -81,7 +81,14 @@ def parse_address(text: str) -> Address:
     found = _HOST_PORT.fullmatch(text)
     if found is None or found[2] is None or not found[1] or int(found[2]) > 65535:
         raise Unfit("expected an address such as 127.0.0.1:8080, [::1]:8080 or unix:/run/app.sock")
-    return Address(_host(found[1]).strip("[]"), int(found[2]))
+    host = _host(found[1])
+    if not host.startswith("["):
+        return Address(host, int(found[2]))
+    # In its one canonical spelling: what decides on loopback, and on what a Host may say, compares text.
+    packed = socket.inet_pton(socket.AF_INET6, host[1:-1])
+    if packed.startswith(bytes(10) + b"\xff\xff"):
+        raise Unfit("expected an IPv4 address to be written as one, such as 127.0.0.1:8080")
+    return Address(socket.inet_ntop(socket.AF_INET6, packed), int(found[2]))
 
 
 def parse_host(text: str) -> str:
@@ -104,11 +111,11 @@ def parse_origin(text: str) -> str:
 
 
 def parse_browser_origin(text: str) -> str:
-    """Return scheme://host[:port], as a browser sends it in `Origin`."""
+    """Return scheme://host[:port], as a browser sends it in `Origin`: in lower case, without the scheme's own port."""
     scheme, authority, path = _url_parts(text)
     if path:
         raise Unfit("expected an origin such as https://app.example.com, without a path")
-    return scheme + authority.lower()
+    return scheme + authority.lower().removesuffix(":80" if scheme == "http://" else ":443")
 
 
 def is_plain_beyond_loopback(url: str) -> bool:
@@ -173,6 +180,8 @@ def parse_pointer(text: str) -> str:
 
 def _socket_path(path: str) -> str:
     if not path.startswith("/") or not path.isprintable() or len(path.encode()) > _LONGEST_SOCKET_PATH:
+        # An abstract socket (@name) has no file, so no mode: any user of the machine, and in any container that shares
+        # its network, could connect.
         raise Unfit(f"expected unix: and an absolute path of at most {_LONGEST_SOCKET_PATH} bytes")
     return path
 

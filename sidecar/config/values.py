@@ -28,7 +28,14 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it (127.0.0.0/8, ::1, localhost, a unix socket)."""
-        return self.path is not None or self.host in {"localhost", "::1"} or self.host.startswith("127.")
+        return self.path is not None or self.host.lower() in {"localhost", "::1"} or self.host.startswith("127.")
+
+    @property
+    def name(self) -> str | None:
+        """How a Host names it, without the port; None where it has no name: every address at once, or a unix socket."""
+        if self.path is not None or self.host in {"0.0.0.0", "::"}:  # noqa: S104  # to tell it, not to listen there
+            return None
+        return f"[{self.host}]" if ":" in self.host else self.host
 
     def __str__(self) -> str:
         if self.path is not None:

@@ -9,15 +9,76 @@ import pytest
 from tests.config.loading import LONG, SHORT, load_text, mistake_in, mistakes_in
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0:8080", "[::]:8080", "10.1.2.3:8080", "crm.local:8080"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("0.0.0.0:8080", "[::]:8080", "[0:0::0]:8080", "10.1.2.3:8080", "[fe80::1]:8080", "128.0.0.1:8080"),
+        *("crm.local:8080", "localhost.evil.example:8080", "localhost.:8080", "0x7f000001:8080", "0x0:8080"),
+    ],
+)
 def test_listening_beyond_loopback_needs_expose(address: str) -> None:
-    """The mistake stands at the listener and names the key."""
+    """The mistake stands at the listener and names the key; a name may lead anywhere, whatever it looks like."""
     mistake = mistake_in(f"{SHORT}listen: ['127.0.0.1:1', '{address}']")
     assert (mistake.key, "gate.expose: true" in mistake.text) == ("listen[1]", True)
     assert load_text(f"{SHORT}listen: '{address}'\ngate: {{expose: true}}").gate.expose
 
 
-@pytest.mark.parametrize("address", ["127.9.9.9:8080", "localhost:8080", "unix:/run/app.sock"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.1:8080", "127.0.0.1.:8080", "127.000.000.001:8080", "0177.0.0.1:8080", "0x7f.1:8080", "2130706433:8080"),
+        *(
+            "0:8080",
+            ":8080",
+            "[]:8080",
+            "*:8080",
+            "8080",
+            "[::ffff:127.0.0.1]:8080",
+            "[::1%lo]:8080",
+            "[127.0.0.1]:8080",
+        ),
+        *(
+            "::1:8080",
+            "127.0.0.1 :8080",
+            "127.0.0.1:8080 ",
+            "user@127.0.0.1:8080",
+            "127.0.0.1:8080/x",
+            "http://127.0.0.1:8080",
+        ),
+        *("unix:@abstract", "unix:app.sock", "unix:", "unix:/" + "x" * 107),
+    ],
+)
+def test_an_address_that_could_be_read_in_two_ways_is_none(address: str) -> None:
+    """Not even with expose: resolvers disagree about these, and an abstract socket has no mode."""
+    assert "listen" in mistake_in(f"{SHORT}listen: '{address}'\ngate: {{expose: true}}").key
+
+
+def test_being_open_to_everybody_warns() -> None:
+    """Exposed, and no token asked for; the file may say so, and then it is said at each start."""
+    text = f"{SHORT}listen: '%s'\ngate: {{expose: true%s}}"
+    (warning,) = load_text(text % ("0.0.0.0:8080", "")).warnings
+    assert "listen: beyond loopback and open" in warning and "gate.require_token" in warning
+    assert load_text(text % ("0.0.0.0:8080", ", require_token: {env: API_KEY}")).warnings == ()
+    assert load_text(text % ("127.0.0.1:8080", "")).warnings == ()
+
+
+def test_a_route_for_a_host_that_never_gets_in_warns() -> None:
+    """The gate goes before the routes."""
+    text = "gate: {hosts: [Other.local, 'third.local:81']}\n"
+    text += "routes: [{upstream: 'http://127.0.0.1:1', match: {host: '%s'}}]\n"
+    (warning,) = load_text(text % "crm.local").warnings
+    assert "routes[0].match.host" in warning and "gate.hosts" in warning
+    for host in ("localhost", "other.local:8080", "Third.local", "[::1]", "127.0.0.1:8080"):
+        assert load_text(text % host).warnings == ()
+
+
+@pytest.mark.parametrize("address", ["[::1]:8080", "[0:0:0:0:0:0:0:1]:8080", "[0::0001]:8080", "LocalHost:8080"])
+def test_loopback_is_loopback_however_it_is_spelt(address: str) -> None:
+    """An IPv6 address in its one canonical spelling."""
+    assert load_text(f"{SHORT}listen: '{address}'").listen[0].is_loopback
+
+
+@pytest.mark.parametrize("address", ["127.9.9.9:8080", "localhost:8080", "unix:/run/app.sock", "unix:/" + "x" * 106])
 def test_listening_on_this_machine_needs_nothing(address: str) -> None:
     """Loopback and unix sockets are what it is for."""
     assert str(load_text(f"{SHORT}listen: '{address}'").listen[0]) == address

@@ -21,6 +21,8 @@ _GOOD: list[tuple[Callable[[str], object], str, object]] = [
     (parsers.parse_origin, "HTTP://api_1:8080/v1/", "http://api_1:8080/v1"),
     (parsers.parse_url, "https://[::1]:8443/a/", "https://[::1]:8443/a/"),
     (parsers.parse_browser_origin, "https://App.example.com", "https://app.example.com"),
+    (parsers.parse_browser_origin, "https://app.example.com:443", "https://app.example.com"),
+    (parsers.parse_browser_origin, "http://app.example.com:443", "http://app.example.com:443"),
     (parsers.parse_host, "crm.local", "crm.local"),
     (parsers.parse_host, "crm.local:8080", "crm.local:8080"),
     (parsers.parse_field_name, "X-Api-Key", "X-Api-Key"),

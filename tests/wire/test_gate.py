@@ -63,8 +63,9 @@ async def test_the_authority_of_an_absolute_target_must_be_ours_too() -> None:
     """A Host of ours beside it does not help."""
     async with in_front_of(always(response()), gate=GATE) as (sidecar, upstream):
         assert (await ask(sidecar, target="http://evil.com/")).reason == "host"
-        assert (await ask(sidecar, target="http://crm.local/")).status == 200
-        assert len(upstream.requests) == 1
+        assert (await ask(sidecar, target="http://crm.local/", host="crm.local")).status == 200
+        assert (await ask(sidecar, target="HTTP://Crm.Local/", host="crm.local")).status == 200
+        assert len(upstream.requests) == 2
 
 
 @pytest.mark.parametrize(

@@ -184,3 +184,12 @@ async def test_listeners_come_and_go(tmp_path: object) -> None:
             await wire.send(ask)
             assert (await wire.response()).status == 200
             assert (await running.ask()).status == 200
+
+
+async def test_what_a_new_configuration_warns_of_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """As at a start: a listener may have become open to everybody."""
+    async with upstream(always(response())) as server:
+        route = route_to(server.port)
+        async with sidecar(route, load=Loads(config(route, warnings=("listen: open to everybody",)))) as running:
+            await running.app.reload()
+    assert "listen: open to everybody" in caplog.text
