@@ -71,9 +71,10 @@ def assemble(
         for route in config.routes
     ]
     gate = Gate(origins=config.gate.origins, require_header=config.gate.require_header, require_token=gate_token)
-    watched = gate.watched.union(*(route.dropped for _, route in routes))
+    found = Routes(routes)
+    watched = gate.watched.union(found.watched, *(route.dropped for _, route in routes))
     reader = RequestReader(config.limits.fields, watched)
-    return Parts(gate, Routes(routes), {route.name: route for _, route in routes}, reader, credentials, pools)
+    return Parts(gate, found, {route.name: route for _, route in routes}, reader, credentials, pools)
 
 
 def key_source(key: KeyConfig) -> KeySource:

@@ -115,9 +115,9 @@ class Path:
             match, route = self._routes.match(head)
             trip.route = route
             route.stats.in_flight += 1
-            trip.target = head.target if match.is_plain else match.admit(head)
             if route.shield is not None and route.shield.covers(head):
                 return await self._answer_sdk(trip, route, route.shield)
+            trip.target = head.target if match.is_plain else match.admit(head)
             credential, token = route.credential, None
             if credential is not None:
                 token = credential.current() or await self._wait_for_token(trip, route, credential)
