@@ -3,7 +3,8 @@
 On loopback, every browser on this machine can reach it, and so can any web page that
 is open there: the gate's rules for Host, Origin and Sec-Fetch-Site hold here too.
 Beyond loopback, probes and Prometheus dial an address that nobody knows beforehand,
-so any Host is admitted, and only health and metrics are there at all.
+so any Host is admitted, and only health and metrics are there at all. A page of
+another origin is refused there as well: no probe is one.
 """
 
 from __future__ import annotations
@@ -39,7 +40,11 @@ class Admission:
         """
         if self._loopback:
             self._gate.admit(head, own)
-        elif head.fields.host is None:
+            return
+        host = head.fields.host
+        if host is None and not head.http_10:  # some load balancers still probe by HTTP/1.0, without a Host
             raise BadRequest("no Host (RFC 9112 3.2)", reason="host")
-        elif head.path not in _HEALTH and not head.path.startswith(b"/readyz/"):
+        if head.fields.from_browser:
+            self._gate.admit_page(head.fields, host or b"")
+        if head.path not in _HEALTH and not head.path.startswith(b"/readyz/"):
             raise NoRoute("Beyond loopback, the admin listener serves health and metrics alone.")

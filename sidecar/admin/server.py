@@ -29,7 +29,8 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Prometheus, a kubelet and a person with a browser together hold a handful.
+# Prometheus, a kubelet and a person with a browser together hold a handful. One more takes the place of the one that
+# would be ended soonest: whoever holds them all open keeps no probe out.
 _CONNECTIONS_MOST = 100
 _LIMITS = Limits(head_bytes=16 * 1024, idle_timeout_s=30.0, body_idle_timeout_s=10.0)
 _GRACE_S = 2.0
@@ -40,6 +41,18 @@ class Spawn(Protocol):
 
     def __call__(self, work: Coroutine[Any, Any, T], /) -> asyncio.Task[T]:
         """Return the task that does this work."""
+
+
+class _Listener(Listener):
+    """Connections of which the newest is always served."""
+
+    def opened(self, connection: ClientConnection) -> asyncio.Task[None] | None:
+        """Take a connection in, in the place of another where there is none left."""
+        if len(self.connections) >= _CONNECTIONS_MOST:
+            other = min(self.connections, key=lambda one: one.deadline)
+            self.connections.discard(other)
+            other.abort()
+        return super().opened(connection)
 
 
 class AdminServer:
@@ -61,7 +74,7 @@ class AdminServer:
         self._port: int | None = None
         self._door = Door()
         self._server: asyncio.Server | None = None
-        self._listener = Listener(
+        self._listener = _Listener(
             self._serve,
             spawn,
             limits=_LIMITS,

@@ -11,7 +11,10 @@ import re
 import pytest
 
 from sidecar.admin.view import Reload, RouteView
+from sidecar.dataplane.listener import Limits
 from tests.admin.running import MadeUpProcess, credential, running
+from tests.fakes import Wire
+from tests.wire.running import route_to, sidecar
 
 
 async def test_status_tells_everything() -> None:
@@ -123,19 +126,80 @@ async def test_what_breaks_here_is_a_problem_without_its_text(caplog: pytest.Log
     assert "RuntimeError" in caplog.text
 
 
-async def test_connections_are_bounded() -> None:
-    """Past 100 open connections a new one is told so; once they are gone it answers again."""
+async def test_connections_are_bounded_and_the_newest_is_served() -> None:
+    """Past 100 open connections one that has said nothing for long is cut: nobody can hold all the places."""
     async with running(MadeUpProcess()) as admin:
-        writers = [(await asyncio.open_connection("127.0.0.1", admin.port))[1] for _ in range(100)]
-        assert await _first_bytes(admin.port) == b"HTTP/1.1 503 Service Unavailable"
-        for writer in writers:
+        held = [await asyncio.open_connection("127.0.0.1", admin.port) for _ in range(100)]
+        ask = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % admin.port
+        await asyncio.sleep(0.01)
+        reader, writer = held[0]  # Prometheus: the oldest of all, and one that asks
+        writer.write(ask)
+        assert (await reader.readuntil(b"\r\n\r\nok\n")).startswith(b"HTTP/1.1 200")
+        for _ in range(3):
+            assert await _first_bytes(admin.port) == b"HTTP/1.1 200 OK"
+        writer.write(ask)
+        assert (await reader.readuntil(b"\r\n\r\nok\n")).startswith(b"HTTP/1.1 200")
+        cut = [each.at_eof() or each.exception() is not None for each, _ in held]
+        for _, writer in held:
             writer.close()
-        while (served := await _first_bytes(admin.port)) != b"HTTP/1.1 200 OK":
-            assert served.startswith(b"HTTP/1.1 503")  # until the closed ones have been noticed
+    assert 1 <= sum(cut) <= 3
+
+
+async def test_a_slow_head_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busily it trickles in, and whoever has sent nothing at all is not waited for either."""
+    monkeypatch.setattr("sidecar.admin.server._LIMITS", Limits(head_timeout_s=0.1, idle_timeout_s=0.1))
+    async with sidecar(route_to(1)) as process:
+        slow = Wire(*await asyncio.open_connection(*process.app.admin_address))
+        silent = Wire(*await asyncio.open_connection(*process.app.admin_address))
+        for byte in b"GET /livez HTTP/1.1":
+            await slow.send(bytes((byte,)))
+            await asyncio.sleep(0.02)
+        assert (await slow.ended()).startswith(b"HTTP/1.1 408 ")
+        assert await silent.ended() == b""
+        slow.close()
+        silent.close()
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /livez HTTP/1.1\r\nHost: <own>\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: <own>\r\nX: " + b"y" * 20_000 + b"\r\n\r\n",
+        b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: <own>\r\n\r\n",
+    ],
+)
+async def test_a_head_is_bounded(request_bytes: bytes) -> None:
+    """16 KiB, and 100 fields."""
+    async with running(MadeUpProcess()) as admin:
+        answer = await admin.raw(request_bytes.replace(b"<own>", b"127.0.0.1:%d" % admin.port))
+    assert answer.status == 431
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "%2e%2e", "..%2fstatus", "%00", "a/b", "crm/", "", "%0d%0aX: y", "é".encode().hex(), "<b>", "*"]
+)
+async def test_a_credential_of_an_odd_name_is_not_there(name: str) -> None:
+    """404 that does not quote it."""
+    async with running(MadeUpProcess()) as admin:
+        answer = await admin.ask(f"/readyz/{name}".replace(" ", "%20"))
+    assert answer.status == 404
+    assert not name or name.encode() not in answer.body or name in ("*", "..")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/healthz", "/startupz", "/readyz", "/metrics", "/status", "/"])
+async def test_head_has_the_head_of_get_and_no_body(path: str) -> None:
+    """RFC 9110 9.3.2; OPTIONS says what there is, and no page is allowed anything."""
+    async with running(MadeUpProcess()) as admin:
+        get, only_head = await admin.ask(path), await admin.ask(path, method="HEAD")
+        options = await admin.ask(path, "Access-Control-Request-Method: GET", method="OPTIONS")
+    assert (only_head.status, only_head.body) == (get.status, b"")
+    assert only_head.headers["content-length"] == get.headers["content-length"]
+    assert (options.status, options.headers["allow"]) == (405, "GET, HEAD")
+    assert not any(name.startswith("access-control") for name in options.headers)
 
 
 async def _first_bytes(port: int) -> bytes:
-    """Ask, and return the status line."""
+    """Ask, and return the status line, or nothing where the connection was cut."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n\r\n" % port)
     try:

@@ -11,14 +11,48 @@ from tests.admin.running import MadeUpProcess, credential, running
 from tests.fakes import Wire, until
 
 
-@pytest.mark.parametrize("path", ["/-/refresh", "/-/reload", "/-/quit"])
-async def test_an_order_is_a_post(path: str) -> None:
-    """GET is refused, and nothing happens."""
+@pytest.mark.parametrize("path", ["/-/refresh", "/-/reload", "/-/quit", "/-/quit?x=y"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE"])
+async def test_an_order_is_a_post(path: str, method: str) -> None:
+    """Anything else is refused, whatever it says it stands for, and nothing happens."""
     process = MadeUpProcess()
     async with running(process, quit_enabled=True) as admin:
-        answer = await admin.ask(path)
-    assert (answer.status, answer.headers["allow"]) == (405, "POST")
+        answer = await admin.ask(path, "X-HTTP-Method-Override: POST", method=method)
+    assert answer.status == 405 and "POST" in answer.headers["allow"]
     assert process.orders == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/%2d/quit", "/-/%71uit", "//-/quit", "/./-/quit", "/-/quit/", "/x/../-/quit", "/-/QUIT"]
+)
+async def test_an_order_has_one_spelling(path: str) -> None:
+    """So that whatever stands in front of it and forbids that, forbids it."""
+    process = MadeUpProcess()
+    async with running(process, quit_enabled=True) as admin:
+        assert (await admin.ask(path, method="POST")).status == 404
+    assert process.orders == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "body"),
+    [
+        ([], b""),
+        (["Content-Type: application/json"], b'{"credential": "other"}'),
+        (["Content-Type: text/plain"], b"x" * 70_000),
+        (["Content-Type: application/x-www-form-urlencoded"], b"credential=other"),
+        (["Content-Encoding: gzip"], b"not gzip"),
+        (["Expect: 100-continue"], b"x"),
+    ],
+)
+async def test_the_body_of_an_order_is_ignored(lines: list[str], body: bytes) -> None:
+    """Whatever it is."""
+    process = MadeUpProcess()
+    async with running(process) as admin:
+        head = ["POST /-/refresh HTTP/1.1", f"Host: 127.0.0.1:{admin.port}", f"Content-Length: {len(body)}", *lines]
+        raw = "\r\n".join([*head, "Connection: close", "", ""]).encode() + body
+        answer = await admin.raw(raw)
+    assert answer.status in (100, 200)
+    assert process.orders == ["refresh None"]
 
 
 async def test_refresh_of_all_and_of_one() -> None:

@@ -10,7 +10,17 @@ PRIVATE = ["/", "/status", "/-/refresh", "/-/reload", "/-/quit", "/no/such"]
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:{port}", "{port}"]
+    "host",
+    [
+        *("evil.example", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:{port}", "{port}", "localhost.:{port}"),
+        *(
+            "127.0.0.2:{port}",
+            "0.0.0.0:{port}",
+            "user@localhost:{port}",
+            "localhost:{port}, evil.example",
+            "127.1:{port}",
+        ),
+    ],
 )
 async def test_a_foreign_host_is_refused(host: str) -> None:
     """A name that was rebound to 127.0.0.1 does not get in, on any path."""
@@ -39,14 +49,35 @@ async def test_the_bound_host_is_admitted() -> None:
 
 @pytest.mark.parametrize(
     "field",
-    ["Origin: http://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"],
+    [
+        *(
+            "Origin: http://evil.example",
+            "Origin: null",
+            "Origin:",
+            "Origin: https://127.0.0.1:{port}",
+            "Origin: file://",
+        ),
+        *("Origin: http://127.0.0.1:8080", "Origin: http://localhost:{port}", "Origin: http://127.0.0.1:{port}/"),
+        *(
+            "Sec-Fetch-Site: cross-site",
+            "Sec-Fetch-Site: same-site",
+            "Sec_Fetch_Site: cross-site",
+            "Sec-Fetch-Site: new",
+        ),
+    ],
 )
 async def test_a_foreign_page_is_refused(field: str) -> None:
     """Neither reads nor orders for a page of another origin; nothing is done."""
     process = MadeUpProcess()
     async with running(process, quit_enabled=True) as admin:
-        assert (await admin.ask("/status", field)).status == 403
-        assert (await admin.ask("/-/quit", field, method="POST")).status == 403
+        field = field.format(port=admin.port)
+        for path in ("/status", "/metrics", "/livez"):
+            assert (await admin.ask(path, field)).status == 403
+        for path in ("/-/quit", "/-/refresh", "/-/reload"):
+            assert (await admin.ask(path, field, method="POST")).status == 403
+        assert (
+            await admin.ask("/-/quit", field, "Access-Control-Request-Method: POST", method="OPTIONS")
+        ).status == 403
     assert process.orders == []
 
 
@@ -93,3 +124,47 @@ async def test_beyond_loopback_nothing_else_is_there(path: str) -> None:
             answer = await admin.ask(path, method=method)
             assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json")
     assert process.orders == []
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "http://evil.example/status", 403),
+        ("GET", "http://localhost:{port}/status", 403),  # not the Host
+        ("GET", "http://127.0.0.1:{port}/status", 200),  # RFC 9112 3.2.2
+        ("OPTIONS", "*", 400),
+        ("CONNECT", "evil.example:443", 405),
+        ("TRACE", "/livez", 405),
+    ],
+)
+async def test_targets_are_judged_as_an_app_s_are(method: str, target: str, status: int) -> None:
+    """This is no proxy."""
+    async with running(MadeUpProcess()) as admin:
+        assert (await admin.ask(target.format(port=admin.port), method=method)).status == status
+
+
+async def test_beyond_loopback_a_foreign_page_is_refused_too() -> None:
+    """A probe is none, and neither is Prometheus."""
+    async with running(MadeUpProcess(), loopback=False) as admin:
+        for field in ("Origin: http://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site"):
+            assert (await admin.ask("/metrics", field, host="10.1.2.3:8081")).status == 403
+        assert (await admin.raw(b"GET /livez HTTP/1.0\r\n\r\n")).status == 200  # a probe as plain as can be
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/livez/../status",
+        "/livez%2f..%2fstatus",
+        "//status",
+        "/./status",
+        "/readyz/../status",
+        "/readyz/..%2fstatus",
+        "/%73tatus",
+    ],
+)
+async def test_beyond_loopback_no_spelling_is_a_way_around(path: str) -> None:
+    """What is looked up is what was looked at."""
+    async with running(MadeUpProcess(), loopback=False) as admin:
+        answer = await admin.ask(path)
+        assert answer.status == 404 and b"9.9.9" not in answer.body
