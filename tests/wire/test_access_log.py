@@ -104,6 +104,57 @@ async def test_nothing_is_written_unasked(lines: io.StringIO) -> None:
     assert records(lines) == []
 
 
+async def test_no_request_makes_a_line_that_is_not_one(lines: io.StringIO) -> None:
+    """Whatever its target, Host and fields hold, refused or not: each line is ASCII, one JSON object, and no secret."""
+    odd = (
+        "%0d%0a",
+        "\r",
+        "\n",
+        "\x1b[31m",
+        "\x85",
+        "\u2028",
+        "\xff",
+        '"',
+        "\\",
+        "{}",
+        "%s%n",
+        "\t",
+        "\x00",
+        "\x7f",
+        "../",
+        "s3cret?",
+    )
+    async with in_front_of(always(response()), log=LogConfig(level="debug", access=True)) as (running, _):
+        for piece in odd:
+            for target in (
+                f"/a{piece}b?key=s3cret",
+                f"/{piece}",
+                f"http://{running.host.decode()}{piece}/?s3cret",
+                piece,
+            ):
+                for line in (
+                    "Origin: http://s3cret",
+                    "X: y",
+                    f"Host: s3cret{piece}",
+                    f"X-Api-Key: s3cret{piece}",
+                    f"Cookie: s3cret{piece}",
+                ):
+                    wire = await running.connect()
+                    raw = (
+                        f"GET {target} HTTP/1.1\r\nHost: {running.host.decode()}\r\n{line}\r\nConnection: close\r\n\r\n"
+                    )
+                    await wire.send(raw.encode())
+                    assert (await wire.response()).status in (200, 400, 403)
+                    wire.close()
+    written = lines.getvalue().splitlines()
+    assert len(written) > len(odd) * 4
+    for each in written:
+        assert each.isascii() and each.isprintable() and isinstance(json.loads(each), dict)
+    shown = [record for record in records(lines) if "s3cret" in record["path"]]
+    assert {record["path"] for record in shown} <= {"/as3cret", "/s3cret"}  # which are paths
+    assert "s3cret" not in "".join(each for each in written if json.loads(each)["logger"] != log.ACCESS_LOGGER)
+
+
 @pytest.mark.parametrize("format", ["json", "console"])
 def test_a_path_cannot_end_the_line(lines: io.StringIO, format: log.Format) -> None:
     """Even if the reader of heads let such bytes through: CR, LF, ESC, C1, U+2028, and what is no UTF-8."""
