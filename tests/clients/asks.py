@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 ONE_MIB = 1024 * 1024
 # What may differ: it belongs to one connection or one moment (RFC 9110 6.6.1, 7.6.1).
@@ -57,9 +56,12 @@ def content(size: int) -> bytes:
 
 def got(status: int, reason: str, fields: Iterable[tuple[str, str]], body: bytes) -> Got:
     """Return what a client got, without what may differ."""
-    kept = ((name.lower(), value) for name, value in fields)
-    pairs = tuple((name, value) for name, value in kept if name not in MAY_DIFFER)
-    return Got(status, reason, pairs, len(body), hashlib.sha256(body).hexdigest())
+    return Got(status, reason, lasting(fields), len(body), hashlib.sha256(body).hexdigest())
+
+
+def lasting(fields: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return the fields of an answer that may not differ."""
+    return tuple((name.lower(), value) for name, value in fields if name.lower() not in MAY_DIFFER)
 
 
 # Of nginx, and then of the mirror.
@@ -89,11 +91,6 @@ ASKS: tuple[Ask, ...] = (
     Ask("OPTIONS", "/mirror/some"),
     Ask("GET", "/mirror/moved"),
 )
-
-
-def as_json(asks: Iterable[Ask]) -> str:
-    """Return asks for a program that is not Python."""
-    return json.dumps([asdict(ask) for ask in asks])
 
 
 def assert_same(asks: Iterable[Ask], direct: Iterable[Got], through: Iterable[Got]) -> None:

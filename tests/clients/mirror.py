@@ -7,17 +7,21 @@
 | `/mirror/ticks` | three events, each after the first once `/go` was asked for |
 | `/go` | 200; lets one more event go |
 | `/arrived/N` | 200 once N pieces of a body under way have arrived |
-| anything else | 200, JSON: method, target, fields and trailers in order, size and SHA-256 of the body |
+| anything else | 200, JSON: method, target, host, fields and trailers in order, size and SHA-256 of the body |
 
-Fields that belong to one connection alone, and Authorization, are left out of the answer: they differ where a proxy
-is in between. What came in Authorization is kept in `authorizations`.
+Fields that belong to one connection alone, and Authorization, are left out of the fields: they differ where a proxy
+is in between. What came in Authorization is kept in `authorizations`. Host stands by itself: a proxy puts it first,
+where RFC 9110 7.2 wants it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import select
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
@@ -25,7 +29,8 @@ from typing import cast
 TICKS = 3
 PATIENCE_S = 5.0
 # RFC 9110 7.6.1, and RFC 7540 3.2.1; a sidecar drops them and puts its own token on.
-OF_ONE_CONNECTION = frozenset("authorization connection http2-settings keep-alive te upgrade".split())
+OF_ONE_CONNECTION = frozenset("authorization connection host http2-settings keep-alive te upgrade".split())
+POLL_S = 0.01
 
 
 class Mirror(ThreadingHTTPServer):
@@ -39,12 +44,14 @@ class Mirror(ThreadingHTTPServer):
         self.go = threading.Semaphore(0)
         self.arrived = threading.Condition()
         self.pieces = 0
+        self.left = threading.Event()
 
     def forget(self) -> None:
         """Begin anew, for the next test."""
         self.authorizations.clear()
         self.go = threading.Semaphore(0)
         self.pieces = 0
+        self.left.clear()
 
     def note_piece(self) -> None:
         """A piece of a body has arrived."""
@@ -108,6 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
             seen = {
                 "method": self.command,
                 "target": self.path,
+                "host": self.headers["Host"],
                 "fields": fields,
                 "trailers": self.trailers,
                 "size": len(body),
@@ -147,12 +155,24 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for count in range(TICKS):
-            if count and not self.mirror.go.acquire(timeout=PATIENCE_S):
+            if count and not self._may_go_on():
                 self.close_connection = True  # in the middle of the answer: the client sees a cut
                 return
             event = b"data: tick %d\n\n" % count
             self.wfile.write(b"%x\r\n%b\r\n" % (len(event), event))
         self.wfile.write(b"0\r\n\r\n")
+
+    def _may_go_on(self) -> bool:
+        """Wait for `/go`; False where the client has left, or nobody says so in time."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not self.mirror.go.acquire(timeout=POLL_S):
+            readable, _, _ = select.select([self.connection], [], [], 0)
+            if readable and not self.connection.recv(1, socket.MSG_PEEK):
+                self.mirror.left.set()
+                return False
+            if time.monotonic() > deadline:
+                return False
+        return True
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""

@@ -138,7 +138,7 @@ def test_an_offer_of_http2_is_served_as_http_1_1(at: Stand, method: str) -> None
     seen, version = done.stdout.rsplit(b"\n", 1)
     assert version == b"1.1"
     names = {name.lower() for name, _ in json.loads(seen)["fields"]}
-    assert names == {"host", "user-agent", "accept", "content-length", "content-type"}
+    assert names == {"user-agent", "accept", "content-length", "content-type"}
 
 
 def test_http2_without_asking_is_refused_with_a_clear_line(at: Stand) -> None:

@@ -27,7 +27,7 @@ from tests.servers.nginx import Nginx
 from tests.servers.process import ServerProcess, accepts, free_port
 
 CHAT = Subprotocol("chat")
-BIG = b"0123456789abcdef-" * 185_000  # 3 MiB, past what any buffer on the way holds
+BIG = (b"0123456789abcdef-" * 200_000)[: 3 * 2**20]  # past what any buffer on the way holds
 MOST_BYTES = 2**22
 # What each client hears after the greeting.
 HEARD = ["hallo ü", hashlib.sha256(BIG).hexdigest(), "", "in two", "closed 4001 as asked"]
@@ -63,8 +63,8 @@ class PythonServer:
         for message in connection:
             if message == "close":
                 connection.close(4001, "as asked")
-            else:
-                connection.send(message)
+                return
+            connection.send(message)
 
     @contextmanager
     def serving(self) -> Iterator[PythonServer]:
@@ -229,5 +229,5 @@ def test_a_refused_handshake_is_told_as_it_is(hall: Hall) -> None:
 def test_a_handshake_with_a_rejected_token_is_made_again(hall: Hall) -> None:
     """The client sees one handshake, and the server's greeting says that it came with the new token."""
     hall.python.dead.add("Bearer token-1")
-    with websockets.sync.client.connect(hall.through("python"), proxy=None) as socket:
+    with websockets.sync.client.connect(hall.through("python"), subprotocols=[CHAT], proxy=None) as socket:
         assert socket.recv() == "welcome, Bearer token-2"
