@@ -10,8 +10,8 @@
 | anything else | 200, JSON: method, target, host, fields and trailers in order, size and SHA-256 of the body |
 
 Fields that belong to one connection alone, and Authorization, are left out of the fields: they differ where a proxy
-is in between. What came in Authorization is kept in `authorizations`. Host stands by itself: a proxy puts it first,
-where RFC 9110 7.2 wants it.
+is in between. What came in Authorization and in Upgrade is kept in `authorizations` and `upgrades`. Host stands by
+itself: a proxy puts it first, where RFC 9110 7.2 wants it.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Mirror(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.authorizations: list[str | None] = []
+        self.upgrades: list[str | None] = []
         self.exchanges = 0
         self.go = threading.Semaphore(0)
         self.arrived = threading.Condition()
@@ -49,6 +50,7 @@ class Mirror(ThreadingHTTPServer):
     def forget(self) -> None:
         """Begin anew, for the next test."""
         self.authorizations.clear()
+        self.upgrades.clear()
         self.go = threading.Semaphore(0)
         self.pieces = 0
         self.left.clear()
@@ -100,6 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json({})
         else:
             mirror.authorizations.append(self.headers["Authorization"])
+            mirror.upgrades.append(self.headers["Upgrade"])
             self._answer_under_test(body)
 
     def _answer_under_test(self, body: bytes) -> None:

@@ -85,10 +85,17 @@ def stand(directory: Path, nginx: Nginx, **others: str) -> Iterator[Stand]:
         sidecar = SidecarProcess(directory, {}, {"CLIENTS_KEY": KEY})
         socket = directory / "app.sock"
         sidecar.configure(configuration(mirror, nginx, others, [f"127.0.0.1:{sidecar.port}", f"unix:{socket}"]))
-        with sidecar:
+        with discreet(sidecar):
             yield Stand(nginx, mirror, sidecar, socket)
+
+
+@contextmanager
+def discreet(sidecar: SidecarProcess) -> Iterator[SidecarProcess]:
+    """Run it; at its end it must have met no defect, and have said nothing of the key or of a token."""
+    with sidecar:
+        yield sidecar
     output = sidecar.output()
-    assert "Traceback" not in output and KEY not in output and "token-1" not in output, output
+    assert "Traceback" not in output and KEY not in output and "token-" not in output, output
 
 
 @contextmanager
