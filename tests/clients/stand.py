@@ -47,10 +47,10 @@ class Stand:
         assert seen and set(seen) <= {"Bearer token-1"}, seen
 
 
-def credential(mirror: Mirror, **keys: Any) -> dict[str, Any]:
-    """Return a credential whose tokens the mirror issues."""
+def credential(issuer_url: str, **keys: Any) -> dict[str, Any]:
+    """Return a credential whose tokens a mirror at this URL issues."""
     exchange = {
-        "url": f"{mirror.url}/token",
+        "url": f"{issuer_url}/token",
         "json": {"apiKey": "{api_key}"},
         "response": {"token": "/token", "expires_in": "/expires_in"},
     }
@@ -62,7 +62,7 @@ def configuration(mirror: Mirror, nginx: Nginx, others: Mapping[str, str], liste
     upstreams = {"mirror": mirror.url, **others}
     return {
         "listen": listen,
-        "credentials": {"app": credential(mirror)},
+        "credentials": {"app": credential(mirror.url)},
         "routes": [
             {"name": "nginx", "upstream": nginx.http_url, "credential": "app"},
             *(
