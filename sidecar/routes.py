@@ -21,7 +21,10 @@ from sidecar.readings import LEAVES, readings
 
 R = TypeVar("R")
 
-_OAUTH_METADATA = b"/.well-known/oauth-"  # RFC 8414 3, RFC 9728 3
+# RFC 8414 3 and 5, RFC 9728 3, OpenID Connect Discovery 4.
+_OAUTH_METADATA = (b"/.well-known/oauth-", b"/.well-known/openid-configuration")
+# Where an agent goes for a login that no metadata describes (MCP 2025-03-26, authorization, fallbacks).
+_OAUTH_FALLBACKS = frozenset((b"/authorize", b"/register", b"/token"))
 # Many frameworks take the method from one of these, and some the path (CVE-2018-14773). Where rules say what may be
 # asked for, they are part of the question.
 METHOD_OVERRIDES = frozenset((b"x-http-method-override", b"x-http-method", b"x-method-override"))
@@ -88,7 +91,7 @@ class Match:
         strip_prefix: send the path without the prefix.
         upstream_prefix: put before the path, "" for none.
         allow: what is allowed; none listed is all.
-        agent_safe: there is no OAuth metadata here, whatever the upstream has: an agent would start to log in by it.
+        agent_safe: there is no OAuth here, whatever the upstream has: an agent would start to log in by it.
     """
 
     def __init__(
@@ -168,8 +171,8 @@ class Match:
             written = reading is path
             if not written:
                 self._stay(head, reading)
-            if self._agent_safe and _OAUTH_METADATA in reading:
-                raise NoRoute("no OAuth metadata on an agent-safe route", reason="agent_safe")
+            if self._agent_safe and _begins_login(reading):
+                raise NoRoute("there is no OAuth login on an agent-safe route", reason="agent_safe")
             for method in methods:
                 if not rules.allows(method, reading, written=written):
                     raise Refused("no rule of this route allows this", reason="rule")
@@ -236,3 +239,8 @@ class Routes(Generic[R]):
             if match.covers(path) and match.takes(authority):
                 return route
         raise NoRoute("no route matches this path and host", reason="no_route")
+
+
+def _begins_login(path: bytes) -> bool:
+    """Whether an agent that asks for this is about to log in."""
+    return path in _OAUTH_FALLBACKS or any(metadata in path for metadata in _OAUTH_METADATA)

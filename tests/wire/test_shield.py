@@ -69,13 +69,16 @@ async def test_a_large_or_unknown_body_is_not_waited_for() -> None:
         assert (answer.status, answer.value("connection")) == (200, b"close")
 
 
-async def test_an_agent_safe_route_has_no_oauth_metadata() -> None:
-    """A 404 of ours, whatever the upstream would say; other paths pass."""
+async def test_nothing_on_an_agent_safe_route_begins_a_login() -> None:
+    """A 404 of ours for metadata, and for what agents try where there is none, whatever the upstream would say."""
+    metadata = ("oauth-protected-resource", "oauth-authorization-server/mcp", "openid-configuration")
+    asked = [*(f"/.well-known/{name}" for name in metadata), "/mcp/.well-known/openid-configuration", "/authorize?x=1"]
     async with in_front_of(_echo_token, route={"agent_safe": True}) as (sidecar, upstream):
-        wire = await sidecar.connect()
-        for path in ("/.well-known/oauth-protected-resource", "/.well-known/oauth-authorization-server/mcp"):
-            await wire.send(sidecar.ask_bytes("GET", path))
-            assert (await wire.response()).status == 404
+        for path in asked:
+            answer = await sidecar.ask("GET", path)
+            assert (answer.status, answer.reason) == (404, "agent_safe"), path
+        for path in ("/register", "/token"):
+            assert (await sidecar.ask("POST", path, body=b"{}")).status == 404
         assert upstream.requests == []
-        await wire.send(sidecar.ask_bytes("GET", "/mcp"))
-        assert (await wire.response()).status == 200
+        for path in ("/mcp", "/mcp/register", "/tokens", "/authorized"):
+            assert (await sidecar.ask("GET", path)).status == 200
