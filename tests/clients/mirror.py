@@ -7,11 +7,10 @@
 | `/mirror/ticks` | three events, each after the first once `/go` was asked for |
 | `/go` | 200; lets one more event go |
 | `/arrived/N` | 200 once N pieces of a body under way have arrived |
-| anything else | 200, JSON: method, target, host, fields and trailers in order, size and SHA-256 of the body |
+| anything else | 200, JSON: method, target, fields and trailers in order, size and SHA-256 of the body |
 
-Fields that belong to one connection alone, and Authorization, are left out of the fields: they differ where a proxy
-is in between. What came in Authorization and in Upgrade is kept in `authorizations` and `upgrades`. Host stands by
-itself: a proxy puts it first, where RFC 9110 7.2 wants it.
+Fields that belong to one connection alone, and Authorization, are left out of the answer: they differ where a proxy
+is in between. They are kept in `kept_back`. Host is one of them: a proxy puts it first, where RFC 9110 7.2 wants it.
 """
 
 from __future__ import annotations
@@ -39,8 +38,7 @@ class Mirror(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
-        self.authorizations: list[str | None] = []
-        self.upgrades: list[str | None] = []
+        self.kept_back: list[dict[str, str]] = []  # of each request, by lower-case name
         self.exchanges = 0
         self.go = threading.Semaphore(0)
         self.arrived = threading.Condition()
@@ -49,8 +47,7 @@ class Mirror(ThreadingHTTPServer):
 
     def forget(self) -> None:
         """Begin anew, for the next test."""
-        self.authorizations.clear()
-        self.upgrades.clear()
+        self.kept_back.clear()
         self.go = threading.Semaphore(0)
         self.pieces = 0
         self.left.clear()
@@ -101,8 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
             assert mirror.wait_for_pieces(int(self.path.rpartition("/")[2])), "the body does not arrive piece by piece"
             self._send_json({})
         else:
-            mirror.authorizations.append(self.headers["Authorization"])
-            mirror.upgrades.append(self.headers["Upgrade"])
+            named = {name.lower(): value for name, value in self.headers.items()}
+            mirror.kept_back.append({name: value for name, value in named.items() if name in OF_ONE_CONNECTION})
             self._answer_under_test(body)
 
     def _answer_under_test(self, body: bytes) -> None:
@@ -118,7 +115,6 @@ class _Handler(BaseHTTPRequestHandler):
             seen = {
                 "method": self.command,
                 "target": self.path,
-                "host": self.headers["Host"],
                 "fields": fields,
                 "trailers": self.trailers,
                 "size": len(body),

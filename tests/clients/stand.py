@@ -18,6 +18,7 @@ from tests.main_job.process import SidecarProcess
 from tests.servers.nginx import Nginx
 
 KEY = "key-of-the-clients-tests"
+TOKEN = "Bearer token-1"
 
 
 class Stand:
@@ -41,10 +42,11 @@ class Stand:
         self.direct(ask)
         return self.url + ask.path
 
-    def tokens_only(self) -> None:
-        """What has come through the sidecar carried our token; what came past it, whatever the app had."""
-        seen = [one.authorization for one in self.nginx.seen()] + self.mirror.authorizations
-        assert seen and set(seen) <= {"Bearer token-1"}, seen
+    def assert_ours_alone(self) -> None:
+        """What has come upstream carried our token, the upstream's own Host, and nothing of the app's connection."""
+        assert {seen.authorization for seen in self.nginx.seen()} <= {TOKEN}
+        host = self.mirror.url.removeprefix("http://")
+        assert [kept for kept in self.mirror.kept_back if kept != {"host": host, "authorization": TOKEN}] == []
 
 
 def credential(issuer_url: str, **keys: Any) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def test_it_gets_through_the_sidecar_what_it_gets_directly(at: Stand, tmp_path: 
     at.nginx.forget()
     at.mirror.forget()
     assert_same(ASKS, direct, ask_all(through=True))
-    at.tokens_only()
+    at.assert_ours_alone()
 
 
 # HTTP/1.0 knows neither chunks nor codings that it did not ask for.
@@ -157,7 +157,7 @@ def test_a_unix_socket_serves_the_same(at: Stand) -> None:
     """`--unix-socket`, with the usual Host."""
     done = curl("--unix-socket", at.socket, "http://localhost/files/one")
     assert done.stdout == content(ONE_MIB), done.stderr
-    at.tokens_only()
+    at.assert_ours_alone()
 
 
 def test_a_download_goes_on_where_it_stopped(at: Stand, tmp_path: Path) -> None:

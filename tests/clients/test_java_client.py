@@ -11,7 +11,7 @@ import pytest
 
 from tests.clients.asks import ASKS, Ask, Got, assert_same, lasting
 from tests.clients.mirror import TICKS
-from tests.clients.stand import Stand, stand
+from tests.clients.stand import TOKEN, Stand, stand
 from tests.clients.websocket_servers import PythonServer
 from tests.servers import programs
 from tests.servers.nginx import Nginx
@@ -81,8 +81,9 @@ def test_it_gets_through_the_sidecar_what_it_gets_directly(place: Stand, answers
 
 def test_its_offer_of_http2_ends_at_the_sidecar(place: Stand, answers: Answers) -> None:
     """Directly the upstream is offered h2c; through the sidecar nothing, and it gets our token instead of the app's."""
-    seen = list(zip(place.mirror.authorizations, place.mirror.upgrades, strict=True))
-    assert set(seen) == {("Bearer of-the-app", "h2c"), ("Bearer token-1", None)}
+    kept = place.mirror.kept_back
+    offers = [(one["authorization"], one.get("upgrade"), "http2-settings" in one) for one in kept]
+    assert set(offers) == {("Bearer of-the-app", "h2c", True), (TOKEN, None, False)}
 
 
 def test_events_arrive_one_by_one(answers: Answers) -> None:

@@ -45,7 +45,7 @@ def test_it_gets_through_the_sidecar_what_it_gets_directly(at: Stand, client: st
     at.nginx.forget()
     at.mirror.forget()
     assert_same(ASKS, direct, asked(client, ASKS, at.through))
-    at.tokens_only()
+    at.assert_ours_alone()
 
 
 def test_events_arrive_one_by_one(at: Stand) -> None:

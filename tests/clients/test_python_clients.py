@@ -129,7 +129,7 @@ def test_it_gets_through_the_sidecar_what_it_gets_directly(at: Stand, client: Cl
     at.mirror.forget()
     through = client(ASKS, at.through)
     assert_same(ASKS, direct, through)
-    at.tokens_only()
+    at.assert_ours_alone()
 
 
 # Streams, each piece once the one before has arrived
