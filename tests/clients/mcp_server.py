@@ -6,6 +6,7 @@ Imported where it is used alone: the SDK takes a second.
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +19,6 @@ from mcp.server.mcpserver import Context, MCPServer
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from tests.servers.process import free_port
 
 STEPS = 3
 PATIENCE_S = 5.0
@@ -55,8 +54,8 @@ class McpServer:
     """The server, and what it saw."""
 
     def __init__(self) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.tokens = Tokens()
         self.seen: list[Seen] = []
         self.go = threading.Semaphore(0)
@@ -96,9 +95,8 @@ class McpServer:
     def serving(self) -> Iterator[McpServer]:
         """Run it."""
         app = self._noting(self._server.streamable_http_app())
-        config = uvicorn.Config(app, "127.0.0.1", self.port, log_config=None, timeout_graceful_shutdown=1, ws="none")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run)
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1, ws="none"))
+        thread = threading.Thread(target=server.run, args=([self._socket],))
         thread.start()
         try:
             while not server.started:
@@ -107,6 +105,7 @@ class McpServer:
         finally:
             server.should_exit = True
             thread.join()
+            self._socket.close()
 
     def _noting(self, app: ASGIApp) -> ASGIApp:
         """Return the app, which now notes what it is asked."""

@@ -153,7 +153,7 @@ async def logins_begun_at(url: str) -> list[str]:
 
     metadata = OAuthClientMetadata.model_validate({"redirect_uris": ["http://localhost:3000/callback"]})
     provider = OAuthClientProvider(url, metadata, NoStorage(), open_browser, come_back)
-    async with httpx2.AsyncClient(auth=provider) as http:
+    async with httpx2.AsyncClient(auth=provider, timeout=20) as http:
         with pytest.raises(Exception):  # noqa: B017  # a group of whatever the SDK makes of it
             async with Client(streamable_http_client(url, http_client=http), mode="legacy"):
                 pass

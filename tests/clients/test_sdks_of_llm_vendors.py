@@ -191,6 +191,18 @@ def test_it_is_answered(place: Place, ask: Callable[[str], str | None], route: s
     assert key == (KEY if route == "key" else None)
 
 
+def test_a_key_in_a_field_of_its_own_does_not_pass(place: Place) -> None:
+    """Anthropic's SDK has sent X-Api-Key, and now sends Authorization; with both, the API sees the token alone."""
+    import anthropic
+
+    fields = {"X-Api-Key": PLACEHOLDER}
+    url = f"{place.url}/token"
+    with anthropic.Anthropic(base_url=url, api_key=PLACEHOLDER, default_headers=fields, max_retries=0) as client:
+        client.messages.create(model=MODEL, max_tokens=9, messages=[{"role": "user", "content": "count"}])
+    ((authorization, key),) = place.api.seen
+    assert (authorization or "").startswith("Bearer token-") and key is None
+
+
 @pytest.mark.parametrize("ask", STREAMED)
 def test_words_arrive_one_by_one(place: Place, ask: Callable[[str, Callable[[], None]], str]) -> None:
     """The API sends each word once the app has had the one before."""
