@@ -247,15 +247,3 @@ def upload_by_aiohttp(url: str, mirror: Mirror) -> bytes:
 def test_an_upload_goes_out_piece_by_piece(at: Stand, upload: Callable[[str, Mirror], bytes]) -> None:
     """Each piece arrives before the next one is made."""
     assert json.loads(upload(at.url, at.mirror))["size"] == len(b"piece 0piece 1piece 2")
-
-
-def test_one_connection_carries_a_session(at: Stand) -> None:
-    """A pooled client needs no second connection for what came before, whatever its method and outcome."""
-    with requests.Session() as session:
-        for ask in ASKS * 2:
-            body = iter(ask.pieces) if ask.chunked else ask.body
-            session.request(ask.method, at.through(ask), headers=dict(ask.fields), data=body, timeout=5)
-        adapter = session.get_adapter(at.url)
-        assert isinstance(adapter, requests.adapters.HTTPAdapter)
-        (pool,) = [adapter.poolmanager.pools[key] for key in adapter.poolmanager.pools.keys()]
-        assert pool.num_connections == 1
