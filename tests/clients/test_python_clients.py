@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import aiohttp
@@ -13,7 +15,7 @@ import pytest
 import requests
 import urllib3
 
-from tests.clients.asks import ASKS, Ask, Got, assert_same, got
+from tests.clients.asks import ASKS, ONE_MIB, Ask, Got, assert_same, content, got
 from tests.clients.mirror import TICKS, Mirror
 from tests.clients.stand import Stand
 
@@ -111,7 +113,24 @@ def by_aiohttp(asks: Sequence[Ask], url: Callable[[Ask], str]) -> list[Got]:
     return asyncio.run(run())
 
 
+def by_urllib(asks: Sequence[Ask], url: Callable[[Ask], str]) -> list[Got]:
+    """The standard library's `urllib.request`, which closes each connection after its answer."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    answers = []
+    for ask in asks:
+        body = iter(ask.pieces) if ask.chunked else ask.body
+        request = urllib.request.Request(url(ask), body, of_the_app(ask), method=ask.method)
+        try:
+            response = opener.open(request)
+        except urllib.error.HTTPError as error:
+            response = error
+        with response:
+            answers.append(got(response.status, response.reason, response.headers.items(), response.read()))
+    return answers
+
+
 CLIENTS: dict[str, Client] = {
+    "urllib": by_urllib,
     "requests": by_requests,
     "urllib3": by_urllib3,
     "httpx": by_httpx,
@@ -247,3 +266,29 @@ def upload_by_aiohttp(url: str, mirror: Mirror) -> bytes:
 def test_an_upload_goes_out_piece_by_piece(at: Stand, upload: Callable[[str, Mirror], bytes]) -> None:
     """Each piece arrives before the next one is made."""
     assert json.loads(upload(at.url, at.mirror))["size"] == len(b"piece 0piece 1piece 2")
+
+
+def file_by_httpx(socket: str) -> bytes:
+    """A transport for the socket."""
+    with httpx.Client(transport=httpx.HTTPTransport(uds=socket)) as client:
+        return client.get("http://localhost/files/one").content
+
+
+def file_by_aiohttp(socket: str) -> bytes:
+    """A connector for the socket."""
+
+    async def run() -> bytes:
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(socket)) as session,
+            session.get("http://localhost/files/one") as response,
+        ):
+            return await response.read()
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("get", [file_by_httpx, file_by_aiohttp])
+def test_a_unix_socket_serves_the_same(at: Stand, get: Callable[[str], bytes]) -> None:
+    """Those that can use one get the file, and upstream came our token."""
+    assert get(str(at.socket)) == content(ONE_MIB)
+    at.assert_ours_alone()
