@@ -6,6 +6,7 @@ Imported where it is used alone: the SDK takes a second.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -50,6 +51,16 @@ class Tokens:
         return AccessToken(token=token, client_id="app", scopes=[])
 
 
+@contextmanager
+def unchanged_logging() -> Iterator[None]:
+    """Undo what is done to the root logger: the SDK gives it a handler of its own, and other tests look at theirs."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
 class McpServer:
     """The server, and what it saw."""
 
@@ -62,7 +73,8 @@ class McpServer:
         settings = AuthSettings.model_validate(
             {"issuer_url": self.url, "resource_server_url": f"{self.url}/mcp", "validate_token_resource": False}
         )
-        self._server = MCPServer("tools", token_verifier=self.tokens, auth=settings)
+        with unchanged_logging():
+            self._server = MCPServer("tools", token_verifier=self.tokens, auth=settings)
         self._server.tool()(self.count)
         self._server.tool()(self.announce)
         self._server.custom_route("/.well-known/oauth-authorization-server", ["GET"])(self.metadata)
