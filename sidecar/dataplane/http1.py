@@ -1,12 +1,21 @@
 """HTTP/1.1 heads as bytes, both sides. No sockets, no timers, no policy.
 
-llhttp judges a head, one regular expression finds the fields that matter, and
-nothing else of it is touched. A head is found by its empty line and fed to
-llhttp (strict, no leniency) in one piece; what that accepts has CRLF line ends
-only, no folded lines, no white space before a colon, no control characters,
-and at most one framing. That makes it exact to look for a field as CRLF, name,
-colon. llhttp is given no callbacks: values are taken from the very bytes that
-it judged, so a pipelined second message can never overwrite those of the first.
+A pattern of ours judges the start line, llhttp the fields, one regular
+expression finds those that matter, and nothing else of a head is touched.
+
+Start lines are not left to llhttp: strict as it is, it takes a line feed in a
+target for the end of an HTTP/0.9 request, skips bare CR and LF before a line,
+and lets control characters into a reason phrase.
+
+A head is found by its empty line and fed to llhttp (no leniency) in one piece,
+to a parser of its own: nothing of one message can colour the next. What it
+accepts has CRLF line ends only, no folded lines, no white space before a colon,
+no control characters, and at most one framing. That makes it exact to look for a
+field as CRLF, name, colon. llhttp is given no callbacks: values are taken from
+the very bytes that it judged.
+
+A framing that is clear but oddly spelt (`CHUNKED`, a tab, leading zeros) is sent
+on in the one spelling that nobody misreads.
 
 Source: RFC 9112 sections 2 to 7, RFC 9110 sections 5, 6.5 and 7.6.1.
 """
@@ -37,8 +46,32 @@ _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"host"))
 _BROWSER = frozenset((b"origin", b"sec-fetch-site"))
 _REQUEST_FIELDS = REQUEST_HOP | _FRAMING | _BROWSER | {b"expect"}
 _RESPONSE_FIELDS = RESPONSE_HOP | {b"content-length", b"transfer-encoding", b"www-authenticate"}
-# RFC 9110 6.5.1: what a trailer may not hold, because it routes, frames or authenticates the message.
-_NEVER_A_TRAILER = _REQUEST_FIELDS | RESPONSE_HOP | {b"trailer", b"set-cookie", b"cache-control"}
+# RFC 9110 6.5.1: what a trailer may not hold, because it routes, frames, authenticates or controls the message, or says
+# what its content is.
+_NEVER_A_TRAILER = (
+    _REQUEST_FIELDS
+    | RESPONSE_HOP
+    | frozenset(
+        b"trailer content-encoding content-type content-range cache-control pragma age expires location retry-after vary"
+        b" max-forwards range if-match if-none-match if-modified-since if-unmodified-since if-range"
+        b" cookie set-cookie www-authenticate".split()
+    )
+)
+
+_FRAMES = frozenset((b"content-length", b"transfer-encoding"))
+
+# RFC 9112 3 and 4, RFC 9110 5.6.2: single spaces, visible ASCII in a target, and three digits of which the first is
+# not 0. Statuses from 600 on mean nothing (RFC 9110 15) but can be read by everybody.
+_match_request_line = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/1\.([01])\r\n").match
+_match_status_line = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t -~\x80-\xff]*)?\r\n").match
+# A method is any token (RFC 9110 9.1). llhttp knows 34, and what else it looks at depends on it for some:
+# all but these are a POST to it.
+_TO_LLHTTP = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS CONNECT".split())
+# In whatever case: some servers fold it. TRACK is TRACE to IIS; PRI is for nobody to use (RFC 9113 11.6).
+_NEVER = frozenset((b"CONNECT", b"TRACE", b"TRACK", b"PRI"))
+# What every server's 64 bits hold, with a sign: a larger number is not the same to all.
+_LENGTH_DIGITS = 18
+TRAILER_FIELDS = 100
 
 _FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ_.", b"abcdefghijklmnopqrstuvwxyz--")
 
@@ -77,7 +110,6 @@ class RequestReader:
     def __init__(self, most_fields: int, watched: frozenset[bytes] = NOTHING) -> None:
         self._most_fields = most_fields
         self._find = finder(_REQUEST_FIELDS | watched).finditer
-        self._parser: HttpRequestParser | None = None
 
     def read(self, raw: bytes, before: RequestHead | None = None) -> RequestHead:
         """Read a head, from its first byte to its empty line.
@@ -91,27 +123,23 @@ class RequestReader:
         """
         if before is not None and before.raw == raw:
             return before
-        parser = self._parser or HttpRequestParser(_SILENT)
-        self._parser = None
-        upgraded = False
-        try:
-            parser.feed_data(raw)
-        except HttpParserUpgrade:
-            upgraded = True
-        except HttpParserError as error:
-            raise _not_a_request(raw, str(error)) from None
-        start_line, _, lines = raw.partition(b"\r\n")
-        fields = before.fields if before is not None and before.fields.raw == lines else self._read_fields(lines)
-        # llhttp lets pass two spaces, other protocols, HTTP/0.9 and HTTP/2.0.
-        start = start_line.split(b" ")
-        if len(start) != 3 or (start[2] != b"HTTP/1.1" and start[2] != b"HTTP/1.0"):
+        start = _match_request_line(raw)
+        if start is None:
             raise _not_a_request(raw, "the request line is not `METHOD target HTTP/1.1`")
-        target = start[1]
-        head = RequestHead(raw, start[0], target, start[2] == b"HTTP/1.0", fields)
+        method, target, minor = start.groups()
+        _judge_request(raw, method)
+        lines = raw[start.end() :]
+        fields = before.fields if before is not None and before.fields.raw == lines else self._read_fields(lines)
+        if fields.length is not None or fields.chunked:
+            plain = _plainly_framed(fields)
+            fields = fields if plain is None else self._read_fields(plain)
+        head = RequestHead(raw, method, target, minor == b"0", fields)
         if head.http_10 and fields.chunked:
             raise BadRequest("HTTP/1.0 has no Transfer-Encoding (RFC 9112 6.1)", reason="framing")
-        if head.keep_alive and not (fields.length or fields.chunked or upgraded):
-            self._parser = parser  # it awaits a head: neither a body, nor another protocol, nor the end
+        if head.http_10 and fields.upgrade is not None:
+            head.fields = fields = self._read_fields(lines)
+            fields.upgrade = None  # to be ignored there (RFC 9110 7.8)
+            fields.lasts = False
         if target[:1] != b"/":
             _absolute_form(head)
         if b"#" in target:
@@ -135,6 +163,20 @@ class RequestReader:
             find_more(fields, fields.nominated)
         fields.lasts = fields.chunked or fields.upgrade is not None
         return fields
+
+
+def _judge_request(raw: bytes, method: bytes) -> None:
+    """Raise BadRequest where llhttp does not take a head whose request line is a clear one."""
+    if method not in _TO_LLHTTP:
+        if method.upper() in _NEVER:
+            raise BadRequest("this method is not served here", reason="method", status=405)
+        raw = b"POST" + raw[len(method) :]
+    try:
+        HttpRequestParser(_SILENT).feed_data(raw)
+    except HttpParserUpgrade:
+        pass
+    except HttpParserError as error:
+        raise _not_a_request(raw, str(error)) from None
 
 
 def _not_a_request(raw: bytes, why: str) -> BadRequest:
@@ -170,7 +212,10 @@ def _take_request_field(fields: Fields, field: Field) -> None:
     elif name == b"connection":
         _take_connection(fields, value)
     elif name == b"content-length":
-        fields.length = int(value)  # llhttp: digits only, once, no overflow, no Transfer-Encoding beside it
+        # llhttp: digits only, once, no Transfer-Encoding beside it.
+        if len(value) > _LENGTH_DIGITS:
+            raise BadRequest("a Content-Length that no body has", reason="framing")
+        fields.length = int(value)
     elif name == b"transfer-encoding":
         if value.lower() != b"chunked":
             raise BadRequest("the only transfer coding known here is chunked", reason="framing", status=501)
@@ -209,12 +254,36 @@ def _take_connection(fields: Fields, value: bytes) -> None:
 
 
 def find_more(fields: Fields, names: frozenset[bytes]) -> None:
-    """Find further fields by their folded names, so that they can be left out."""
-    known = {field[1] for field in fields.found}
-    for match in finder(names).finditer(b"\n" + fields.raw.translate(_FOLD)):
-        if match.start() not in known:
-            fields.found.append((match[1], match.start(), fields.raw.find(b"\n", match.end() - 1) + 1))
-    fields.found.sort(key=lambda field: field[1])
+    """Find further fields by their folded names, so that they can be left out.
+
+    A peer chooses the names that Connection nominates, so they do not become a pattern: compiling one for 64 KiB of
+    names would take a second.
+    """
+    found = fields.found
+    known = {field[1] for field in found}
+    at = 0
+    for line in fields.raw[:-2].translate(_FOLD).splitlines(keepends=True):
+        name = line.partition(b":")[0]
+        if name in names and at not in known:
+            found.append((name, at, at + len(line)))
+        at += len(line)
+    found.sort(key=lambda field: field[1])
+
+
+def _plainly_framed(fields: Fields) -> bytes | None:
+    """Return the lines with their framing as nobody misreads it, or None where it is like that already.
+
+    Servers differ in whether they take a tab for white space, `CHUNKED` for `chunked`, and 010 for ten.
+    """
+    raw = fields.raw
+    for name, begin, end in fields.found:
+        if name in _FRAMES:
+            plain = b"chunked" if fields.chunked else b"%d" % fields.length
+            after_colon = begin + len(name) + 1
+            given = raw[after_colon : end - 2]
+            if given != plain and given != b" " + plain:
+                return b"".join((raw[:after_colon], b" ", plain, raw[end - 2 :]))
+    return None
 
 
 def read_response(raw: bytes, method: bytes, before: ResponseHead | None = None) -> ResponseHead:
@@ -229,20 +298,26 @@ def read_response(raw: bytes, method: bytes, before: ResponseHead | None = None)
     """
     if before is not None and before.raw == raw and before.method == method:
         return before
+    start = _match_status_line(raw)
+    if start is None:
+        raise UpstreamProtocol("the upstream's answer is not HTTP/1.1", phase="head")
     try:
         HttpResponseParser(_SILENT).feed_data(raw)
     except HttpParserUpgrade:
         pass
     except HttpParserError as error:
         raise UpstreamProtocol(f"the upstream's answer is not HTTP/1.1: {error}", phase="head") from None
-    status_line, _, lines = raw.partition(b"\r\n")
-    http_10 = not status_line.startswith(b"HTTP/1.1 ")
-    if http_10 and not status_line.startswith(b"HTTP/1.0 "):
-        raise UpstreamProtocol("the upstream's answer is not HTTP/1.1", phase="head")
-    status = int(status_line[9:12])
-    head = ResponseHead(raw, method, status_line, status, http_10, _read_response_fields(lines))
-    if http_10 and head.chunked:
+    status, http_10 = int(start[2]), start[1] == b"0"
+    lines = raw[start.end() :]
+    fields = _read_response_fields(lines)
+    if http_10 and fields.chunked:
         raise UpstreamProtocol("an HTTP/1.0 answer with Transfer-Encoding (RFC 9112 6.1)", phase="head")
+    if fields.length is not None or fields.chunked:
+        # What has no body may not announce one (RFC 9110 8.6, RFC 9112 6.1): not every app knows not to wait for it.
+        lies = (status < 200 or status == 204) and fields.length != 0
+        plain = without(lines[:-2], _FRAMES) + b"\r\n" if lies else _plainly_framed(fields)
+        fields = fields if plain is None else _read_response_fields(plain)
+    head = ResponseHead(raw, method, raw[: start.end() - 2], status, http_10, fields)
     if method == b"HEAD" or status < 200 or status == 204 or status == 304:
         head.length = 0
         head.chunked = False
@@ -267,7 +342,10 @@ def _take_response_field(fields: Fields, field: Field) -> None:
     if name == b"content-length":
         if _is_alias(fields, field):
             raise UpstreamProtocol("the upstream's framing is ambiguous", phase="head")
-        fields.length = int(fields.value_at(field))
+        value = fields.value_at(field)
+        if len(value) > _LENGTH_DIGITS:
+            raise UpstreamProtocol("the upstream's Content-Length is one that no body has", phase="head")
+        fields.length = int(value)
     elif name == b"connection":
         _take_connection(fields, fields.value_at(field))
     elif name == b"transfer-encoding":
@@ -285,8 +363,10 @@ def trailer_lines(section: bytes) -> bytes | None:
         section: the lines and the empty line after them.
 
     Returns:
-        None where llhttp, which judges them as it does fields, refuses the section.
+        None where llhttp, which judges them as it does fields, refuses the section, or where they are too many.
     """
+    if section.count(b"\r\n") - 1 > TRAILER_FIELDS:
+        return None
     try:
         HttpRequestParser(_SILENT).feed_data(b"GET / HTTP/1.1\r\n" + section)
     except (HttpParserError, HttpParserUpgrade):
