@@ -9,6 +9,8 @@ Source: RFC 9112 sections 6 and 7, RFC 9110 6.5.
 
 from __future__ import annotations
 
+import re
+
 from sidecar.dataplane.http1 import END_OF_HEAD, trailer_lines
 
 # One chunk's size line with its extensions. Extensions are dropped (RFC 9112 7.1.1 allows it), so a long one is only
@@ -18,6 +20,10 @@ CHUNK_EXTENSION_BYTES = 16 * 1024
 TRAILER_BYTES = 16 * 1024
 
 _DIGITS = frozenset(b"0123456789abcdefABCDEF")
+# What every server's 64 bits hold, with a sign: a larger number is not the same to all.
+_LARGEST_CHUNK = 2**63 - 1
+# RFC 9112 7.1.1: tokens, `=`, quoted strings and white space. A bare CR or LF ends the line for some servers.
+_EXTENSION = re.compile(rb"[\t -~\x80-\xff]*").fullmatch
 
 
 def body_decoder(length: int | None, chunked: bool) -> SizedDecoder | ChunkedDecoder | UntilClose:
@@ -70,11 +76,13 @@ class UntilClose:
 class ChunkedDecoder:
     """A chunked body (RFC 9112 7.1), strictly: CRLF only, hex digits only, extensions dropped and bounded."""
 
-    __slots__ = ("_buffer", "_extension_bytes", "_in_trailers", "_left", "done", "trailers")
+    __slots__ = ("_buffer", "_extension_bytes", "_in_trailers", "_left", "_line", "_line_size", "done", "trailers")
 
     def __init__(self) -> None:
         self._buffer = b""  # a line that has not ended yet
         self._left = 0  # bytes of the current chunk still to come, its CRLF included
+        self._line = b"0"  # the last size line without extensions, and what it says: most senders repeat theirs
+        self._line_size = 0
         self._extension_bytes = 0
         self._in_trailers = False
         self.done = False
@@ -103,12 +111,16 @@ class ChunkedDecoder:
                 self._buffer = data[at:]
                 _check_partial(self._buffer)
                 return b"".join(pieces), b""
-            size = self._size(data[at:end])
+            line = data[at:end]
+            size = self._line_size if line == self._line else self._size(line)
             at = end + 2
-            if size:
-                self._left = size + 2
-            else:
+            if not size:
                 self._in_trailers = True
+            elif data.startswith(b"\r\n", at + size):
+                pieces.append(data[at : at + size])
+                at += size + 2
+            else:
+                self._left = size + 2
         return b"".join(pieces), self._take_trailers(data[at:])
 
     def _take_chunk(self, data: bytes, at: int, pieces: list[bytes]) -> int:
@@ -134,12 +146,17 @@ class ChunkedDecoder:
             self._extension_bytes += len(extension)
             if self._extension_bytes > CHUNK_EXTENSION_BYTES:
                 raise BadFraming("too many chunk extensions")
-            if any(byte < 0x20 and byte != 0x09 for byte in extension):
+            if not _EXTENSION(extension):
                 raise BadFraming("a control character in a chunk extension")
             digits = digits.rstrip(b" \t")  # BWS, RFC 9112 7.1.1
         if not 0 < len(digits) <= 16 or not _DIGITS.issuperset(digits):
             raise BadFraming("a chunk's size is not a hexadecimal number")
-        return int(digits, 16)
+        size = int(digits, 16)
+        if size > _LARGEST_CHUNK:
+            raise BadFraming("a chunk's size is one that no chunk has")
+        if not semicolon:
+            self._line, self._line_size = line, size
+        return size
 
     def _take_trailers(self, data: bytes) -> bytes:
         """Take the trailer section where it is complete; return what follows it."""
