@@ -76,13 +76,23 @@ class ClientConnection(Endpoint):
 
     # For the request path
 
-    def take_head(self) -> bytes:
-        """Return the next head's bytes where they are already there (a pipelined request), or b""."""
-        if not self._buffer or not self._find_head():
+    def take_head(self, new_bytes: int | None = None) -> bytes:
+        """Return the next head's bytes where they are already there (a pipelined request), or b"".
+
+        Args:
+            new_bytes: how many at the end of what is there were not searched yet; None: all.
+        """
+        if not self._buffer or not self._find_head(new_bytes):
             return b""
         buffer, end = self._buffer, self._head_end + 4
         self._head_end = -1
-        raw, self._buffer = bytes(buffer[:end]), bytes(buffer[end:])
+        if end == len(buffer):
+            self._buffer = b""
+            return bytes(buffer)
+        if isinstance(buffer, bytes):
+            self._buffer = buffer = bytearray(buffer)
+        raw = bytes(buffer[:end])
+        del buffer[:end]  # moves its beginning: thousands of pipelined requests are not copied for each of them
         return raw
 
     def arrival(self) -> asyncio.Future[bytes]:
@@ -94,6 +104,8 @@ class ClientConnection(Endpoint):
         self._expect_head()
         if self._over or self.fault is not None:
             self._end_arrival()
+        elif len(self._buffer) >= self._limits.head_bytes:
+            self._refuse_large_head()  # it was there before anybody waited for it
         elif not self.reading:
             self.resume_reading()
         return arrival
@@ -216,20 +228,23 @@ class ClientConnection(Endpoint):
             if len(self._buffer) >= HELD_BYTES:
                 self.pause_reading()  # pipelined requests wait their turn in the kernel
             return
-        raw = self.take_head()
+        raw = self.take_head(len(data))
         if raw:
             arrival.set_result(raw)
         elif len(self._buffer) >= self._limits.head_bytes:
-            self.interrupt(BadRequest("the request's head is too large", reason="head_too_large", status=431))
+            self._refuse_large_head()
         elif not buffer:
             self._expect_head()
+
+    def _refuse_large_head(self) -> None:
+        self.interrupt(BadRequest("the request's head is too large", reason="head_too_large", status=431))
 
     def _expect_head(self) -> None:
         """Set the deadline: for the first byte of a head, or from there for its last one, however slowly it comes."""
         wait_s = self._limits.head_timeout_s if self._buffer else self._limits.idle_timeout_s
         self.deadline = self._loop.time() + wait_s
 
-    def _find_head(self) -> bool:
+    def _find_head(self, new_bytes: int | None) -> bool:
         """Whether a whole head is there; empty lines before it are dropped (RFC 9112 2.2)."""
         buffer = self._buffer
         if buffer[:2] == b"\r\n":
@@ -237,7 +252,9 @@ class ClientConnection(Endpoint):
             while buffer[at : at + 2] == b"\r\n":
                 at += 2
             self._buffer = buffer = buffer[at:]
-        self._head_end = buffer.find(END_OF_HEAD, 0, self._limits.head_bytes)
+        # The empty line may have begun before what is new; a head of single bytes is not searched anew for each.
+        at = 0 if new_bytes is None else max(0, len(buffer) - new_bytes - len(END_OF_HEAD))
+        self._head_end = buffer.find(END_OF_HEAD, at, self._limits.head_bytes)
         return self._head_end >= 0
 
     def _feed(self, data: bytes) -> None:
