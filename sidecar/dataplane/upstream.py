@@ -78,7 +78,7 @@ class UpstreamConnection(Endpoint):
         self._head: ResponseHead | None = None
         self._interim = 0
         self._idle_s = math.inf
-        self._buffer = b""
+        self._buffer = bytearray()
         self._body: Body | None = None
         self._decoder: SizedDecoder | ChunkedDecoder | UntilClose | None = None
 
@@ -160,17 +160,19 @@ class UpstreamConnection(Endpoint):
         if self.owner is None or self._head is not None:
             self.transport.abort()  # nobody asked: it would be taken for the answer to the next request
             return
-        if self._buffer:
-            data = self._buffer + data
-            self._buffer = b""
+        held = self._buffer
+        if held:
+            # Grows in place, and only what is new is searched: a head of single bytes costs no more than one head.
+            at = max(0, len(held) - len(END_OF_HEAD))
+            held += data
+            if held.find(END_OF_HEAD, at, RESPONSE_HEAD_BYTES) < 0:
+                self._hold(held)
+                return
+            data, self._buffer = bytes(held), bytearray()
         while data:
-            end = data.find(END_OF_HEAD)
+            end = data.find(END_OF_HEAD, 0, RESPONSE_HEAD_BYTES)
             if end < 0:
-                self._buffer = data
-                if len(data) > RESPONSE_HEAD_BYTES:
-                    self._fail(UpstreamProtocol("the upstream's head is too large", phase="head"))
-                elif not _VERSION.startswith(data[: len(_VERSION)]):
-                    self._fail(UpstreamProtocol("the upstream's answer is not HTTP/1.1", phase="head"))
+                self._hold(bytearray(data))
                 return
             try:
                 head = read_response(data[: end + 4], self._method, self._last_head)
@@ -182,6 +184,14 @@ class UpstreamConnection(Endpoint):
                 self._answer(head, data)
                 return
             self._interim_response(head)
+
+    def _hold(self, beginning: bytearray) -> None:
+        """Keep the beginning of a head, if it can still become one."""
+        self._buffer = beginning
+        if len(beginning) >= RESPONSE_HEAD_BYTES:
+            self._fail(UpstreamProtocol("the upstream's head is too large", phase="head"))
+        elif not _VERSION.startswith(beginning[: len(_VERSION)]):
+            self._fail(UpstreamProtocol("the upstream's answer is not HTTP/1.1", phase="head"))
 
     def _interim_response(self, head: ResponseHead) -> None:
         self._interim += 1
@@ -242,11 +252,11 @@ class UpstreamConnection(Endpoint):
 
     def _fail(self, error: UpstreamError) -> None:
         """Nothing good will come of this connection."""
-        if self._decoder is not None and self._body is not None:
-            self._decoder = None
+        decoder, self._decoder = self._decoder, None
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)  # also where the body breaks in the read that brought the head
+        elif decoder is not None and self._body is not None:
             self._body.fail(error)
-        elif self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(error)
         self.abort()
 
     def eof_received(self) -> bool:

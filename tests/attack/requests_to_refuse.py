@@ -96,7 +96,7 @@ START_LINES = [
     start("RFC 9113 11.6: PRI is for nobody to use", b"PRI / HTTP/1.1\r\n", 405),
     start("RFC 9113 11.6: PRI with its own target", b"PRI * HTTP/1.1\r\n", 405),
     start("RFC 9113 3.4: the preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-    start("llhttp judges nothing after PRI", b"PRI /a HTTP/1.1\r\nno colon\x00\r\n", 400, 405),
+    start("RFC 9113 11.6: llhttp has a grammar of its own for PRI", b"PRI /a HTTP/1.1\r\nno colon\x00\r\n", 400, 405),
     start("RFC 3986: a NUL in the target", b"GET /\x00 HTTP/1.1\r\n"),
     start("RFC 3986: a control character in the target", b"GET /\x1f HTTP/1.1\r\n"),
     start("RFC 3986: DEL in the target", b"GET /\x7f HTTP/1.1\r\n"),
