@@ -52,8 +52,8 @@ _NEVER_A_TRAILER = (
     _REQUEST_FIELDS
     | RESPONSE_HOP
     | frozenset(
-        b"trailer content-encoding content-type content-range cache-control pragma age expires location retry-after vary"
-        b" max-forwards range if-match if-none-match if-modified-since if-unmodified-since if-range"
+        b"trailer content-encoding content-type content-range cache-control pragma age expires location retry-after"
+        b" vary max-forwards range if-match if-none-match if-modified-since if-unmodified-since if-range"
         b" cookie set-cookie www-authenticate".split()
     )
 )
@@ -278,7 +278,7 @@ def _plainly_framed(fields: Fields) -> bytes | None:
     raw = fields.raw
     for name, begin, end in fields.found:
         if name in _FRAMES:
-            plain = b"chunked" if fields.chunked else b"%d" % fields.length
+            plain = b"chunked" if fields.length is None else b"%d" % fields.length
             after_colon = begin + len(name) + 1
             given = raw[after_colon : end - 2]
             if given != plain and given != b" " + plain:
