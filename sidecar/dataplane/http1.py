@@ -217,7 +217,7 @@ def _take_request_field(fields: Fields, field: Field) -> None:
             raise BadRequest("a Content-Length that no body has", reason="framing")
         fields.length = int(value)
     elif name == b"transfer-encoding":
-        if value.lower() != b"chunked":
+        if fields.chunked or value.lower() != b"chunked":
             raise BadRequest("the only transfer coding known here is chunked", reason="framing", status=501)
         fields.chunked = True
     elif name == b"upgrade":
@@ -349,7 +349,7 @@ def _take_response_field(fields: Fields, field: Field) -> None:
     elif name == b"connection":
         _take_connection(fields, fields.value_at(field))
     elif name == b"transfer-encoding":
-        if _is_alias(fields, field) or fields.value_at(field).lower() != b"chunked":
+        if fields.chunked or _is_alias(fields, field) or fields.value_at(field).lower() != b"chunked":
             raise UpstreamProtocol("the upstream uses a transfer coding other than chunked", phase="head")
         fields.chunked = True
     elif name == b"upgrade":

@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from contextlib import suppress
 
-from tests.fakes import Message, Wire
+from tests.fakes import Wire
 from tests.wire.running import Running
 
 # The ways in which the same bytes can arrive.
 WAYS = ("whole", "byte by byte")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """All that an app gets for what it sent, and whether the connection ended by itself."""
-
-    answers: tuple[Message, ...]
-    rest: bytes = b""
-
-    @property
-    def statuses(self) -> tuple[int, ...]:
-        """The statuses of the answers, in order."""
-        return tuple(answer.status for answer in self.answers)
-
-
 async def send(wire: Wire, raw: bytes, way: str) -> None:
     """Send bytes; the sidecar may end the connection before it has all of them."""
-    try:
+    # uvloop's word for a connection that has just ended is RuntimeError.
+    with suppress(ConnectionError, RuntimeError):
         await (wire.send(raw) if way == "whole" else wire.send_slowly(raw))
-    except ConnectionError:
-        pass
 
 
 async def refusal(sidecar: Running, raw: bytes, way: str, statuses: tuple[int, ...]) -> str:
