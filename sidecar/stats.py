@@ -111,8 +111,8 @@ class RouteStats:
                 self.ttfb.observe(answered_at - sent_at)
             if relayed_at:
                 self.overhead.observe(sent_at - began_at - waited_s + relayed_at - answered_at)
-            # A 101 is a success; 0 stands for the last class.
-            code_class = (status // 100 or 6) - 2 if status != 101 else 0
+            # A 101 is a success; 0 stands for the last class; past 599 is a server's error (RFC 9110 15).
+            code_class = (min(status // 100, 5) or 6) - 2 if status != 101 else 0
             (self.requests.get(method) or self.requests[OTHER_METHOD])[code_class] += 1
 
 

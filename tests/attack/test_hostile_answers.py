@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 
+from sidecar.stats import CODE_CLASSES
 from tests.attack.answers_to_pass import CLEAR
 from tests.attack.answers_to_refuse import NOT_CLEAR, TOO_MUCH, Extra
 from tests.attack.bodies_to_refuse import CHUNKS
 from tests.attack.sending import WAYS, send
-from tests.fakes import Message, Wire, response, until
+from tests.fakes import Message, Wire, always, response, until
 from tests.wire.running import Running, in_front_of
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -161,6 +162,18 @@ async def test_an_answer_with_more_than_belongs_to_it(case: Extra, when: str) ->
         await until(lambda: not sidecar.upstream_connections())
         await wire.send(sidecar.ask_bytes())
         assert (await wire.response()).body == b"next"
+
+
+async def test_a_status_that_nobody_knows_is_counted() -> None:
+    """Past 599 as a server's error (RFC 9110 15), rather than as something that the counters have no place for."""
+    async with in_front_of(always(response(status="600 x"), response(status="999 x"))) as (sidecar, _):
+        wire = await sidecar.connect()
+        for status in (600, 999):
+            await wire.send(sidecar.ask_bytes("FOO"))
+            assert (await wire.response()).status == status
+        stats = sidecar.app.stats.route("crm")
+        stats.count()
+        assert stats.requests[b"_OTHER"][CODE_CLASSES.index("5xx")] == 2
 
 
 @pytest.mark.parametrize("way", WAYS)
