@@ -215,7 +215,7 @@ class ClientConnection(Endpoint):
             return
         buffer, arrival = self._buffer, self._arrival
         if not buffer:
-            if arrival is not None and data.find(END_OF_HEAD, 0, self._limits.head_bytes) == len(data) - 4:
+            if arrival is not None and data.find(END_OF_HEAD, 0, self._limits.head_bytes) == len(data) - 4 >= 0:
                 if not arrival.done() and data[0] != CR:
                     arrival.set_result(data)  # the usual: one head, and it came in one piece
                     return

@@ -12,6 +12,14 @@ from tests.wire.running import Running
 WAYS = ("whole", "byte by byte")
 
 
+async def send_in_two(wire: Wire, raw: bytes, cut: int) -> None:
+    """Send the first `cut` bytes, let them be read, and send the rest."""
+    await wire.send(raw[:cut])
+    for _ in range(3):
+        await asyncio.sleep(0)
+    await wire.send(raw[cut:])
+
+
 async def send(wire: Wire, raw: bytes, way: str) -> None:
     """Send bytes; the sidecar may end the connection before it has all of them."""
     # uvloop's word for a connection that has just ended is RuntimeError.

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.attack.requests_to_pass import CLEAR, Passed
-from tests.attack.sending import WAYS, send
+from tests.attack.sending import WAYS, send, send_in_two
 from tests.fakes import Message, ScriptedUpstream, always, response
 from tests.wire.running import STATIC_LINE, Running, in_front_of
 
@@ -64,3 +64,41 @@ async def test_a_clear_request(about: str, way: str) -> None:
         wrong = [(case.source, await check(sidecar, upstream, case, way)) for case in cases]
         assert [case for case in wrong if case[1]] == []
         assert len(upstream.connections) == 1
+
+
+WHOLE = [
+    b"GET /a HTTP/1.1\r\nHost: <own>\r\n\r\n",
+    b"\r\nPOST / HTTP/1.1\r\nHost: <own>\r\nContent-Length: 5\r\n\r\nhello",
+    b"POST / HTTP/1.1\r\nHost: <own>\r\nTransfer-Encoding: chunked\r\n\r\n05;x=y\r\nhello\r\n1\r\n!\r\n"
+    b"0\r\nX: y\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("raw", WHOLE, ids=("no body", "sized", "chunked"))
+async def test_a_request_in_two_pieces(raw: bytes) -> None:
+    """Wherever it is cut, and whatever follows it in the second piece: the same goes upstream."""
+    async with in_front_of(always(response())) as (sidecar, upstream):
+        wire = await sidecar.connect()
+        raw = raw.replace(b"<own>", sidecar.host)
+        follows = sidecar.ask_bytes("GET", "/next")
+        await wire.send(raw)
+        assert (await wire.response()).status == 200
+        whole = upstream.requests.pop()
+        for cut in range(1, len(raw)):
+            await send_in_two(wire, raw + follows, cut)
+            assert [(await wire.response()).status for _ in range(2)] == [200, 200], f"cut at {cut}: {raw[:cut]!r}"
+            first, second = upstream.requests[-2:]
+            assert first == whole, f"cut at {cut}: {raw[:cut]!r}"
+            assert second.target == b"/next"
+        assert len(upstream.requests) == 2 * (len(raw) - 1)
+
+
+async def test_a_first_piece_of_any_size() -> None:
+    """On a new connection; also three bytes, to which "not found" (-1) is where an empty line would be."""
+    async with in_front_of(always(response())) as (sidecar, _):
+        ask = sidecar.ask_bytes()
+        for size in range(1, len(ask)):
+            wire = await sidecar.connect()
+            await send_in_two(wire, ask, size)
+            assert (await wire.response()).status == 200, f"{size} bytes first"
+            wire.close()
