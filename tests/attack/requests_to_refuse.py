@@ -387,7 +387,7 @@ SIZES = [
     line("RFC 9110 5.4: a value that is too long", b"X: " + b"y" * 70_000 + b"\r\n", 431),
     line("RFC 9110 5.4: a name that is too long", b"X" * 70_000 + b": y\r\n", 431),
     Refused("RFC 9112 3: a target that is too long", b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n", (414, 431)),
-    Refused("RFC 9112 3: a method that is too long", b"X" * 70_000 + b" / HTTP/1.1\r\n\r\n", (400, 431, 501)),
+    Refused("RFC 9112 3: a method that is too long", b"X" * 70_000 + b" / HTTP/1.1\r\n\r\n", (400, 414, 431, 501)),
 ]
 
 # Each table by what it is about.
