@@ -22,6 +22,8 @@ from sidecar.messages import NOTHING
 
 # What may wait in memory between two connections before reading stops; one read of uvloop brings up to 256 KiB.
 HELD_BYTES = 64 * 1024
+# Pieces smaller than this are put together where they wait: as an object of its own, a piece of two bytes costs 58.
+SMALL_BYTES = 512
 
 
 class Pausable(Protocol):
@@ -220,7 +222,7 @@ class Body:
         if sink is not None:
             sink.write(piece)
         else:
-            self.held.append(piece)
+            _add(self.held, piece)
             self.held_bytes += len(piece)
             if self.held_bytes >= HELD_BYTES:
                 self._source.pause_reading()
@@ -311,7 +313,7 @@ class Body:
         if self._kept_bytes + len(piece) > self._kept_most or not self._memory.take(len(piece)):
             self.forget()
             return
-        self._kept.append(piece)
+        _add(self._kept, piece)
         self._kept_bytes += len(piece)
 
     @property
@@ -332,6 +334,13 @@ class Body:
         self._memory = None
         self._kept = None
         self._kept_bytes = 0
+
+
+def _add(pieces: list[bytes], piece: bytes) -> None:
+    if pieces and len(piece) < SMALL_BYTES and len(pieces[-1]) < SMALL_BYTES:
+        pieces[-1] += piece
+    else:
+        pieces.append(piece)
 
 
 class _Unconnected(asyncio.Transport):
