@@ -13,6 +13,7 @@ def body(source: str, chunks: bytes) -> Refused:
 
 CHUNKS = [
     body("RFC 9112 7.1: no size", b"\r\nhello\r\n0\r\n\r\n"),
+    body("RFC 9112 7.1: no size, and nothing after it", b"\r\n\r\n" + NEXT),
     body("RFC 9112 7.1: an extension without a size", b";x\r\nhello\r\n0\r\n\r\n"),
     body("RFC 9112 7.1: 0x", b"0x5\r\nhello\r\n0\r\n\r\n"),
     body("RFC 9112 7.1: x", b"x5\r\nhello\r\n0\r\n\r\n"),

@@ -123,14 +123,11 @@ def decoded(wire: bytes, piece_bytes: int) -> bytes:
 
 
 def test_thousands_of_chunks_of_one_byte() -> None:
-    """However they come, their bodies are decoded for about what they cost in one piece, and for little at all."""
+    """However they come, they are decoded for about what they cost in one piece."""
     wire = b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n"
     assert decoded(wire, 1000) == b"x" * 100_000
     whole_s = least_cpu_s(lambda: decoded(wire, len(wire)))
     assert least_cpu_s(lambda: decoded(wire, 1000)) < MOST_TIMES * whole_s
-    # A simple loop over as many slices is what they are measured by: 0.3 us a chunk, where 0.7 was.
-    data = bytes(wire)
-    assert whole_s < 8 * least_cpu_s(lambda: [data[at : at + 1] for at in range(0, len(data), 6)])
 
 
 async def test_many_names_in_connection() -> None:
