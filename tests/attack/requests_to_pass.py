@@ -92,7 +92,7 @@ START_LINES = [
     start("WHATWG URL: what browsers leave as it is", b'GET /"<>\\^`{|}[] HTTP/1.1'),
     start("RFC 9112 3: 8,000 octets should do", b"GET /" + b"x" * 8000 + b" HTTP/1.1"),
     start("RFC 9112 3.2.2: our own authority", b"GET http://<own>/a HTTP/1.1", b"GET /a HTTP/1.1"),
-    start("RFC 9112 3.2.2: in another case", b"GET HTTP://LOCALHOST:<port>/a HTTP/1.1", b"GET /a HTTP/1.1"),
+    start("RFC 9110 4.2.3: a scheme in another case", b"GET HTTP://<own>/a HTTP/1.1", b"GET /a HTTP/1.1"),
     Passed("RFC 9112 2.2: an empty line before it", b"\r\nGET / HTTP/1.1\r\n" + HOST + b"\r\n", (PLAIN,)),
     Passed("RFC 9112 2.2: several", b"\r\n\r\n\r\nGET / HTTP/1.1\r\n" + HOST + b"\r\n", (PLAIN,)),
     Passed("RFC 9112 2.5: HTTP/1.0", b"GET / HTTP/1.0\r\n" + HOST + b"\r\n", (PLAIN,), stays=False),

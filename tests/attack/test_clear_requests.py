@@ -29,7 +29,7 @@ async def check(sidecar: Running, upstream: ScriptedUpstream, case: Passed, way:
     """Send a case; return what is wrong with what goes upstream or comes back, or ""."""
     wire = await sidecar.connect()
     upstream.requests.clear()
-    raw = case.raw.replace(b"<own>", sidecar.host).replace(b"<port>", b"%d" % sidecar.port)
+    raw = case.raw.replace(b"<own>", sidecar.host)
     sending = asyncio.create_task(send(wire, raw, way))
     try:
         answers = [(await wire.response()).status for _ in case.sent]

@@ -176,8 +176,8 @@ async def test_trace_is_never_served(host: bytes) -> None:
         for lines in ([], ["Max-Forwards: 0"], ["X-HTTP-Method-Override: GET"], ["Content-Length: 0"]):
             got = await answer(running, at(running, head("/", *lines, method="TRACE", host=host)))
             assert (got.status, got.reason) == (405, "method")
-        for method in ("trace", "Trace", "TRACK", "DEBUG", "connect"):
-            assert (await answer(running, at(running, head("/", method=method, host=host)))).status in (400, 403)
+        for method in ("trace", "Trace", "TRACK", "Track", "connect"):
+            assert (await answer(running, at(running, head("/", method=method, host=host)))).status == 405
         assert server.connections == []
 
 
