@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 
 import pytest
 
 from sidecar.stats import CODE_CLASSES
+from sidecar.tls import TLSRules
 from tests.attack.answers_to_pass import CLEAR
 from tests.attack.answers_to_refuse import NOT_CLEAR, TOO_MUCH, Extra
 from tests.attack.bodies_to_refuse import CHUNKS
 from tests.attack.sending import WAYS, send
-from tests.fakes import Message, Wire, always, response, until
-from tests.wire.running import Running, in_front_of
+from tests.fakes import Message, Wire, always, response, until, upstream
+from tests.servers.certificates import Certificates
+from tests.wire.running import Running, in_front_of, route_to, sidecar
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 BODIES = [(case.source, case.raw.partition(b"\r\n\r\n")[2]) for case in CHUNKS]
@@ -195,3 +198,33 @@ async def test_an_answer_that_is_odd_but_clear(way: str) -> None:
                 await until(lambda: not sidecar.upstream_connections())
         assert wrong == []
         assert len(upstream.connections) == made + 1
+
+
+@pytest.mark.parametrize("how", ["ended", "cut"])
+async def test_the_end_of_a_tls_connection_as_the_end_of_a_body(certificates: Certificates, how: str) -> None:
+    """RFC 9112 9.8: an end that TLS has not announced may be an attacker's, so it ends no body; the app sees a cut."""
+
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(b"HTTP/1.1 200 OK\r\n\r\nall there is")
+        await asyncio.sleep(0.02)
+        if how == "cut":
+            wire.writer.transport.abort()
+
+    async with upstream(script, tls=server_context(certificates)) as server:
+        to = {"url": f"https://127.0.0.1:{server.port}", "tls": TLSRules(ca_file=str(certificates.ca_file))}
+        async with sidecar(route_to(0, upstream=to)) as running:
+            wire = await running.connect()
+            await wire.send(running.ask_bytes())
+            await wire.head()
+            if how == "ended":
+                assert (await wire.chunk(), await wire.chunk()) == (b"all there is", b"")
+            else:
+                assert not (await wire.ended()).endswith(b"0\r\n\r\n")
+
+
+def server_context(certificates: Certificates) -> ssl.SSLContext:
+    """The test certificates as a server shows them."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.server_cert_file, certificates.server_key_file)
+    return context
