@@ -157,8 +157,8 @@ class RequestReader:
             found.append(field)
             if name in _REQUEST_FIELDS:
                 _take_request_field(fields, field)
-        if fields.upgrade is not None and (b"upgrade" not in fields.nominated or fields.upgrade.lower() == b"h2c"):
-            fields.upgrade = None  # an offer of HTTP/2 may be ignored (RFC 9110 7.8): served as HTTP/1.1
+        if fields.upgrade is not None:
+            fields.upgrade = _offered(fields.upgrade) if b"upgrade" in fields.nominated else None
         if fields.nominated:
             find_more(fields, fields.nominated)
         fields.lasts = fields.chunked or fields.upgrade is not None
@@ -221,13 +221,22 @@ def _take_request_field(fields: Fields, field: Field) -> None:
             raise BadRequest("the only transfer coding known here is chunked", reason="framing", status=501)
         fields.chunked = True
     elif name == b"upgrade":
-        fields.upgrade = value
+        fields.upgrade = value if fields.upgrade is None else fields.upgrade + b", " + value
     elif name == b"expect":
         if value.lower() != b"100-continue":
             raise BadRequest("the only expectation known is 100-continue", reason="expect", status=417)
         fields.expects_continue = True
     elif name in _BROWSER:
         fields.from_browser = True
+
+
+def _offered(upgrade: bytes) -> bytes | None:
+    """Return the protocols that the app would switch to, but for HTTP/2: that may be ignored (RFC 9110 7.8).
+
+    Passed on it would be a way around every rule, for the tunnel that it begins carries requests.
+    """
+    offers = [offer.strip(b" \t") for offer in upgrade.split(b",")]
+    return b", ".join(offer for offer in offers if offer and offer.partition(b"/")[0].lower() != b"h2c") or None
 
 
 def _is_alias(fields: Fields, field: Field) -> bool:

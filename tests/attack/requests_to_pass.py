@@ -141,7 +141,23 @@ FIELD_LINES = [
     get("RFC 9112 9.6: close", b"Connection: close\r\n", stays=False),
     get("RFC 9112 9.6: close, among others", b"Connection: x, Close\r\nX: y\r\n", stays=False),
     get("RFC 9112 9.6: close outranks keep-alive", b"Connection: close\r\nConnection: keep-alive\r\n", stays=False),
-    get("RFC 9110 7.8: an offer of HTTP/2 is dropped", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"),
+    *(
+        get(
+            f"RFC 9110 7.8: an offer of HTTP/2 is dropped: {value!r}",
+            b"Connection: Upgrade\r\nUpgrade: " + value + b"\r\n",
+        )
+        for value in (b"h2c", b"H2C", b"h2c,", b",h2c", b"h2c, h2c", b"h2c/1", b" h2c\t", b"h2c\r\nUpgrade: h2c")
+    ),
+    *(
+        get(
+            f"RFC 9110 7.8: the others are passed on: {value!r}",
+            b"Connection: Upgrade\r\nUpgrade: " + value + b"\r\n",
+            b"Connection: Upgrade",
+            b"Upgrade: a, b",
+        )
+        for value in (b"a, b", b"a,b", b"h2c, a, b", b"a,h2c,b", b"a\r\nUpgrade: b", b"a\r\nUpgrade: h2c\r\nUpgrade: b")
+    ),
+    get("RFC 9110 7.8: an offer that Connection does not name is dropped", b"Upgrade: websocket\r\n"),
     get("RFC 9110 6.6.2: Trailer passes", b"Trailer: X-Sum\r\n", b"Trailer: X-Sum"),
 ]
 
