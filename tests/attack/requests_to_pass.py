@@ -219,6 +219,12 @@ LENGTHS = [
         (Sent(b"POST / HTTP/1.1", (b"Expect: 100-Continue", b"Content-Length: 5"), b"hello"),),
     ),
     Passed(
+        "RFC 9112 9.6: nothing is read after a request that is the last",
+        b"GET / HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n" + NEXT,
+        (PLAIN,),
+        stays=False,
+    ),
+    Passed(
         "RFC 9112 9.3.2: pipelined, with junk after",
         (b"GET / HTTP/1.1\r\n" + HOST + b"\r\n") * 3 + b"\x00" + NEXT,
         (PLAIN,) * 3,

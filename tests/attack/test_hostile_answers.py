@@ -12,7 +12,7 @@ from sidecar.tls import TLSRules
 from tests.attack.answers_to_pass import CLEAR
 from tests.attack.answers_to_refuse import NOT_CLEAR, TOO_MUCH, Extra
 from tests.attack.bodies_to_refuse import CHUNKS
-from tests.attack.sending import WAYS, send
+from tests.attack.sending import WAYS, send, send_in_two
 from tests.fakes import Message, Wire, always, response, until, upstream
 from tests.servers.certificates import Certificates
 from tests.wire.running import Running, in_front_of, route_to, sidecar
@@ -198,6 +198,29 @@ async def test_an_answer_that_is_odd_but_clear(way: str) -> None:
                 await until(lambda: not sidecar.upstream_connections())
         assert wrong == []
         assert len(upstream.connections) == made + 1
+
+
+IN_PIECES = [
+    b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 5\r\n\r\nhello",
+    b"HTTP/1.1 103 x\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n05;x=y\r\nhello\r\n0\r\nX: y\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("raw", IN_PIECES, ids=("sized", "chunked"))
+async def test_an_answer_in_two_pieces(raw: bytes) -> None:
+    """Wherever it is cut, the app gets the same, and the upstream's connection stays."""
+    cut = len(raw)
+
+    async def script(wire: Wire) -> None:
+        while True:
+            await wire.request()
+            await send_in_two(wire, raw, cut)
+
+    async with in_front_of(script) as (sidecar, upstream):
+        whole = await asked(sidecar)
+        for cut in range(1, len(raw)):
+            assert await asked(sidecar) == whole, f"cut at {cut}: {raw[:cut]!r}"
+        assert len(upstream.connections) == 1
 
 
 @pytest.mark.parametrize("how", ["ended", "cut"])

@@ -122,3 +122,26 @@ async def test_an_app_that_leaves_instead_of_going_on() -> None:
             await script.ended.wait()
         assert script.rest == b""
         await sidecar.nothing_left()
+
+
+@pytest.mark.parametrize("framing", [SIZED, CHUNKED])
+async def test_an_answer_before_the_body_is_whole(framing: str) -> None:
+    """Neither connection is used again: what still comes on the one, or would on the other, is nobody's request."""
+    ended = asyncio.Event()
+
+    async def early(wire: Wire) -> None:
+        await wire.head()
+        await wire.send(response())
+        await wire.ended()
+        ended.set()
+
+    async with in_front_of(early) as (sidecar, upstream):
+        wire = await sidecar.connect()
+        await wire.send(sidecar.ask_bytes("POST", "/", framing), b"5\r\nhel")
+        assert (await wire.response()).value("connection") == b"close"
+        await wire.send(b"lo\r\n0\r\n\r\n" + sidecar.ask_bytes("GET", "/smuggled"))
+        assert await wire.rest() == b""
+        async with asyncio.timeout(1):
+            await ended.wait()
+        assert (await sidecar.ask()).status == 200
+        assert len(upstream.connections) == 2
