@@ -127,7 +127,12 @@ class RequestReader:
         if start is None:
             raise _not_a_request(raw, "the request line is not `METHOD target HTTP/1.1`")
         method, target, minor = start.groups()
-        _judge_request(raw, method)
+        try:
+            HttpRequestParser(_SILENT).feed_data(raw if method in _TO_LLHTTP else _as_post(raw, method))
+        except HttpParserUpgrade:
+            pass
+        except HttpParserError as error:
+            raise _not_a_request(raw, str(error)) from None
         lines = raw[start.end() :]
         fields = before.fields if before is not None and before.fields.raw == lines else self._read_fields(lines)
         if fields.length is not None or fields.chunked:
@@ -165,18 +170,15 @@ class RequestReader:
         return fields
 
 
-def _judge_request(raw: bytes, method: bytes) -> None:
-    """Raise BadRequest where llhttp does not take a head whose request line is a clear one."""
-    if method not in _TO_LLHTTP:
-        if method.upper() in _NEVER:
-            raise BadRequest("this method is not served here", reason="method", status=405)
-        raw = b"POST" + raw[len(method) :]
-    try:
-        HttpRequestParser(_SILENT).feed_data(raw)
-    except HttpParserUpgrade:
-        pass
-    except HttpParserError as error:
-        raise _not_a_request(raw, str(error)) from None
+def _as_post(raw: bytes, method: bytes) -> bytes:
+    """Return a head with a method that llhttp knows.
+
+    Raises:
+        BadRequest: the method is one that no proxy like this serves.
+    """
+    if method.upper() in _NEVER:
+        raise BadRequest("this method is not served here", reason="method", status=405)
+    return b"POST" + raw[len(method) :]
 
 
 def _not_a_request(raw: bytes, why: str) -> BadRequest:
