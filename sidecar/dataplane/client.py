@@ -138,6 +138,8 @@ class ClientConnection(Endpoint):
             self._feed(rest)
             if self.fault is not None:
                 raise self.fault
+        if self._ended and self._decoder is not None:
+            raise BadRequest("the request ended within its body", reason="framing")  # and nobody will say so again
         return body
 
     def tunnel(self) -> Body:

@@ -145,3 +145,19 @@ async def test_an_answer_before_the_body_is_whole(framing: str) -> None:
             await ended.wait()
         assert (await sidecar.ask()).status == 200
         assert len(upstream.connections) == 2
+
+
+@pytest.mark.parametrize("half", HALVES)
+async def test_a_pipelined_request_that_ends_within_its_body(half: str) -> None:
+    """The app has ended its side before the request's turn comes: 400, and nothing of it goes upstream."""
+    framing, sent = HALVES[half]
+    script = Watching()
+    async with in_front_of(script) as (sidecar, upstream):
+        wire = await sidecar.connect()
+        wire.writer.write(sidecar.ask_bytes() + sidecar.ask_bytes("POST", "/", framing) + sent)
+        wire.half_close()
+        assert (await wire.response()).status == 200
+        answer = await wire.response()
+        assert (answer.status, answer.reason, answer.value("connection")) == (400, "framing", b"close")
+        assert await wire.rest() == b""
+        assert (len(upstream.connections), script.begun.is_set()) == (1, False)
