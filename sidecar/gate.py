@@ -12,6 +12,7 @@ Source: RFC 9110 4.3, Fetch Metadata Request Headers 2.
 from __future__ import annotations
 
 import hmac
+import re
 from dataclasses import dataclass
 
 from sidecar.errors import BadRequest, Refused
@@ -22,6 +23,8 @@ TOKEN_FIELD = b"sidecar-token"
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 _FOLD = str.maketrans("_.", "--")
+# A name or an address, and a port. RFC 3986 lets a name hold more; none that is looked up does.
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _NEVER = frozenset((b"CONNECT", b"TRACE"))
 _OWN_SITES = frozenset((b"same-origin", b"none"))
 
@@ -82,7 +85,7 @@ class Gate:
             own: the Host values that name the listener it came in on.
 
         Raises:
-            BadRequest: no Host, a method that no proxy like this serves.
+            BadRequest: no Host, one that is none, a method that no proxy like this serves.
             Refused: a stranger.
         """
         if head.method in _NEVER:
@@ -92,6 +95,8 @@ class Gate:
         if host is None:
             raise BadRequest("no Host (RFC 9112 3.2)", reason="host")
         if host not in own and host.lower() not in own:
+            if not _HOST.fullmatch(host):
+                raise BadRequest("the Host is not a host and a port (RFC 9112 3.2)", reason="host")
             raise Refused("the Host is not one of this listener's", reason="host")
         if head.authority is not None and head.authority.lower() != host.lower():
             # RFC 9112 3.2.2: the target's goes. Whoever comes after us may think otherwise.

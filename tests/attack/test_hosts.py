@@ -73,7 +73,10 @@ STRANGERS = [
     b"evilcrm.local",
     b"crm-local",
     b"crm_local",
-    # What some parsers make one of ours of.
+    b"xn--localhost-:<port>",
+]
+# Not a host and a port; some parsers make one of ours of them.
+NO_HOSTS = [
     b"user@localhost:<port>",
     b"evil.example@localhost:<port>",
     b"localhost:<port>@evil.example",
@@ -92,7 +95,6 @@ STRANGERS = [
     b"*:<port>",
     b"\xe2\x93\x9bocalhost:<port>",  # a circled l: IDNA maps it to one
     b"\xef\xbd\x8cocalhost:<port>",  # full-width
-    b"xn--localhost-:<port>",
     b"loc\xe4lhost:<port>",
 ]
 
@@ -106,6 +108,9 @@ async def test_a_stranger_s_host_reaches_nothing() -> None:
                 raw = at(sidecar, head("/x", method=method, host=host))
                 got = await answer(sidecar, raw)
                 assert got.status in (400, 403), (host, method, got.start)
+        for host in NO_HOSTS:
+            got = await answer(sidecar, at(sidecar, head("/x", host=host)))
+            assert (got.status, got.value("connection")) == (400, b"close"), host  # RFC 9112 3.2
         assert upstream.connections == [] and tokens.count == exchanges
         for host in ADMITTED:
             assert (await answer(sidecar, at(sidecar, head(host=host)))).status == 200, host
