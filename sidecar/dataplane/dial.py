@@ -6,7 +6,6 @@ Addresses are tried as RFC 8305 has it: a dead IPv6 costs a quarter of a second,
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from urllib.parse import urlsplit
 
 from aiohappyeyeballs import start_connection
 
+from sidecar.dataplane.name import Name
+from sidecar.sockets import notice_dead_peer
 from sidecar.tls import TLSRules, client_context
 
 P = TypeVar("P", bound=asyncio.Protocol)
@@ -52,16 +53,22 @@ def origin_of(url: str, tls: TLSRules) -> Origin:
     return Origin(host, parts.port or 443, client_context(tls), tls.server_name or host)
 
 
-async def dial(origin: Origin, protocol: Callable[[], P]) -> P:
+async def dial(origin: Origin, protocol: Callable[[], P], name: Name | None = None) -> P:
     """Connect, and return the protocol that the connection got.
+
+    Args:
+        name: the origin's, shared by those who connect to it at a time.
 
     Raises:
         OSError: the name does not resolve, nobody answers, or TLS does not hold.
     """
-    loop = asyncio.get_running_loop()
-    addresses = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-    sock = await start_connection(addresses, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_S)
-    _, made = await loop.create_connection(
+    addresses = await (name or Name(origin.host, origin.port)).addresses()
+    try:
+        sock = await start_connection(addresses, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_S)
+    except RuntimeError as error:
+        raise OSError(str(error)) from None  # uvloop has some of those (aiohappyeyeballs says)
+    notice_dead_peer(sock)
+    _, made = await asyncio.get_running_loop().create_connection(
         protocol,
         sock=sock,
         ssl=origin.tls,
