@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-import socket
-import struct
+import select
 from typing import TYPE_CHECKING, cast
 
 from sidecar.dataplane.door import Door
@@ -29,11 +28,9 @@ if TYPE_CHECKING:
 
 # An app that shuts down its sending side may still be reading (`nc -N`), or be gone: TCP cannot tell. It gets this.
 HALF_CLOSE_GRACE_S = 0.75
-# After an answer that ends the connection, what still arrives is read and thrown away for this long,
-# so that a reset does not destroy the answer on its way (RFC 9112 9.6).
+# After an answer that ends the connection, what still arrives is read and thrown away until nothing has come for this
+# long, so that a reset does not destroy the answer on its way (RFC 9112 9.6); for `body_idle_timeout` at most.
 LINGER_S = 1.0
-# SO_LINGER on, of 0 s: closing resets the connection.
-_RESET = struct.pack("ii", 1, 0)
 CR = 0x0D
 
 
@@ -146,11 +143,13 @@ class ClientConnection(Endpoint):
         """Take whatever comes from now on as one stream, until the app ends it (RFC 9110 7.8)."""
         self.body = body = Body(self, None)
         self._decoder = UntilClose()
-        self._body_idle_s = math.inf  # which side is silent, and for how long, is the protocol's affair
+        self._body_idle_s = math.inf  # the upstream's side looks after both
         self.deadline = math.inf
         if self._buffer:
             rest, self._buffer = bytes(self._buffer), b""
             self._feed(rest)
+        if self._ended:
+            self._end_of_body()
         return body
 
     @property
@@ -189,11 +188,9 @@ class ClientConnection(Endpoint):
         self._cut_at = now + self._limits.body_idle_timeout_s
 
     def abort(self) -> None:
-        """Cut the connection by a reset: where only its end ends a body, an ordinary end would be a lie."""
+        """End the connection at once, by a reset: the app must not take what it has got for the whole."""
         self._finishing = self._over = True
-        if not self.transport.is_closing():
-            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self.transport.abort()
+        self.cut()
 
     def ensure_ended(self) -> None:
         """Cut the connection if nothing has begun to end it: its task is over, and nobody would serve it."""
@@ -214,6 +211,7 @@ class ClientConnection(Endpoint):
             self._feed(data)
             return
         if self._finishing:
+            self.deadline = min(self._loop.time() + LINGER_S, self._cut_at)
             return
         buffer, arrival = self._buffer, self._arrival
         if not buffer:
@@ -374,6 +372,12 @@ class ClientConnection(Endpoint):
             if self._decoder is not None:
                 self.deadline = self._loop.time() + self._body_idle_s
 
+    def _is_reset(self) -> bool:
+        """Whether the app has cut the connection: the loop does not see that while reading is stopped."""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), 0)  # errors are always told
+        return bool(poll.poll(0))
+
     def _check_taken(self, now: float) -> None:
         """Cut a connection whose app has not taken a byte of its answer for too long; a slow one gets more time."""
         left_bytes = self.transport.get_write_buffer_size()
@@ -390,6 +394,8 @@ class ClientConnection(Endpoint):
 
     def check(self, now: float) -> None:
         """End the connection where its deadline has passed (called by the sweep)."""
+        if not self.reading and not self._finishing and self._is_reset():
+            self.interrupt(ClientGone("the app has left"))
         if now >= self._takes_by:
             self._check_taken(now)
         if now < self.deadline:

@@ -195,3 +195,16 @@ async def test_an_answer_of_our_own_reaches_an_app_that_is_still_sending() -> No
     async with in_front_of(echo, route={"path": "/api"}) as (sidecar, upstream):
         assert (await refused_while_sending(sidecar)).status == 404
         assert upstream.connections == []
+
+
+async def test_a_small_body_goes_with_its_head() -> None:
+    """In one segment: an upstream that reads once has all of it."""
+
+    async def script(wire: Wire) -> None:
+        while data := await wire.reader.read(65536):
+            assert data.endswith(b"\r\n\r\nsmall")
+            await wire.send(response())
+
+    async with in_front_of(script) as (sidecar, _):
+        for _ in range(10):
+            assert (await sidecar.ask("POST", "/", body=b"small")).status == 200
