@@ -62,7 +62,7 @@ UPSTREAM = Short(
                     (
                         Key("connect", POSITIVE, "5s", "The longest a connection may take, with TLS."),
                         Key("head", POSITIVE, "60s", "The longest wait for the head of a response."),
-                        Key("idle", POSITIVE, "60s", "The longest silence within a response's body."),
+                        Key("idle", POSITIVE, "60s", "The longest silence within a response's body, or in a tunnel."),
                     ),
                 ),
                 None,

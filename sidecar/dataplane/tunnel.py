@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from sidecar.dataplane.client import ClientConnection
-from sidecar.dataplane.flow import Sink
+from sidecar.dataplane.flow import Pipe
 from sidecar.dataplane.upstream import UpstreamConnection
 
 
 async def tunnel(client: ClientConnection, upstream: UpstreamConnection) -> None:
-    """Carry bytes both ways, with backpressure, until the upstream's side has ended.
+    """Carry bytes both ways, with backpressure, until both directions have ended.
 
-    The app's end is passed on as the end of what it sends; the upstream may still answer.
+    The end of what one side sends is passed on as just that: the other may go on. Over TLS, which has no half of a
+    connection, the upstream's end ends both.
+
+    Raises:
+        UpstreamProtocol, UpstreamTimeout: it was cut; the app must see a cut as well.
     """
-    incoming = upstream.tunnel(client.tunnel())
-    incoming.attach(Sink(client, chunked=False))
+    outgoing = client.tunnel()
+    incoming = upstream.tunnel(outgoing)
+    incoming.attach(Pipe(client))
     await incoming.finished()
+    if upstream.has_halves:
+        await outgoing.finished()
+        upstream.close()
     client.close()

@@ -4,13 +4,19 @@ A connection carries one request at a time: `send`, then its future response,
 then the body flows by itself. When the response has ended and its request was sent
 whole, the connection goes back to its pool; in every other case it is closed.
 Bytes that arrive while nothing was asked for condemn it.
+
+After a 101 it is one half of a tunnel: bytes both ways, each way until its
+sender ends it. Where nothing has moved either way for the upstream's idle
+time-out, the tunnel is cut.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
+from contextlib import suppress
 from typing import Protocol, cast
 
 from sidecar.dataplane.flow import Body, Endpoint, Pipe, Sink
@@ -23,6 +29,8 @@ from sidecar.messages import NOTHING, ResponseHead
 RESPONSE_HEAD_BYTES = 64 * 1024
 # More than any real server sends before its answer; a stream of them would otherwise never end.
 MOST_INTERIM_RESPONSES = 32
+# The most of an answer that is still read from a connection which can no longer be written to.
+LAST_WORDS_BYTES = 1024 * 1024
 _VERSION = b"HTTP/1."
 
 
@@ -67,6 +75,9 @@ class UpstreamConnection(Endpoint):
         self._pool = pool
         self._loop = loop
         self._head_s = pool.timeouts.head_s
+        self.address = ""
+        self.look_ups_without = 0  # in a row that did not find this address
+        self.outdated = False  # takes no further request
         self.reused = False
         self.deadline = math.inf
         # Per request
@@ -116,6 +127,8 @@ class UpstreamConnection(Endpoint):
         self._interim = 0
         self._request_body = body
         self.deadline = self._loop.time() + self._head_s
+        if body is not None and not replay and not chunked:
+            head += body.take_small()  # most bodies are there by now: one write, and one segment
         self.transport.write(head)
         if body is not None:
             sink = Sink(self, chunked, dropped)
@@ -127,11 +140,26 @@ class UpstreamConnection(Endpoint):
         return self._waiter
 
     def tunnel(self, source: Body) -> Body:
-        """After a 101: what the app sends from now on goes through as it is, and what comes back as well."""
+        """After a 101: what the app sends from now on goes through as it is, and what comes back as well.
+
+        Args:
+            source: what the app sends; it fails where this connection is lost before its end.
+        """
         self._request_body = source
         source.attach(Pipe(self))
         assert self._body is not None  # noqa: S101  # made with the 101's head
         return self._body
+
+    @property
+    def has_halves(self) -> bool:
+        """Whether one direction can end without the other; TLS has no half of a connection."""
+        return self.transport.can_write_eof()
+
+    def close(self) -> None:
+        """End the connection after what was written: a tunnel whose two directions have ended."""
+        self.owner = None
+        self.deadline = self._loop.time() + self._pool.timeouts.idle_s
+        self.transport.close()
 
     def abort(self) -> None:
         """End the connection at once; the upstream sees that the request is not whole."""
@@ -139,7 +167,26 @@ class UpstreamConnection(Endpoint):
             self._request_body.detach()
             self._request_body = None
         self.inflow = None
-        self.transport.abort()
+        if self._is_tunnel:
+            self.cut()
+        else:
+            self.transport.abort()
+
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether somebody waits for the head of an answer."""
+        return self._waiter is not None and not self._waiter.done()
+
+    @property
+    def _is_tunnel(self) -> bool:
+        return self._head is not None and self._head.status == 101
+
+    @property
+    def keep_alive_hint_s(self) -> float | None:
+        """How long the upstream keeps an idle connection, where its last answer said so."""
+        head = self._last_head
+        value = head.fields.value(b"keep-alive") if head is not None else None
+        return parse_hint(value) if value is not None else None
 
     @property
     def idle(self) -> bool:
@@ -151,6 +198,8 @@ class UpstreamConnection(Endpoint):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (asyncio calls this)."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        peer = transport.get_extra_info("peername")
+        self.address = peer[0] if peer else ""  # none where it is gone already
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes of the answer (asyncio calls this)."""
@@ -211,7 +260,7 @@ class UpstreamConnection(Endpoint):
         else:
             answer = self._body = Body(self, None if head.status == 101 else head.length)
             self._decoder = UntilClose() if head.status == 101 else body_decoder(head.length, head.chunked)
-            self._idle_s = math.inf if head.status == 101 else self._pool.timeouts.idle_s
+            self._idle_s = self._pool.timeouts.idle_s
             self.deadline = self._loop.time() + self._idle_s
             if rest:
                 self._feed(rest)
@@ -239,7 +288,8 @@ class UpstreamConnection(Endpoint):
     def _complete(self, rest: bytes) -> None:
         """The response has ended: back to the pool, or the end of this connection."""
         assert self._head is not None  # noqa: S101  # a response has ended, so it had a head
-        sent = self._request_body is None or self._request_body.complete
+        # What an upstream that has answered does not take would hold up the next request.
+        sent = self._request_body is None or (self._request_body.complete and self.writable)
         if rest or not sent or not self._head.keep_alive:
             self.abort()
             return
@@ -257,6 +307,8 @@ class UpstreamConnection(Endpoint):
             self._waiter.set_exception(error)  # also where the body breaks in the read that brought the head
         elif decoder is not None and self._body is not None:
             self._body.fail(error)
+        if self._is_tunnel and self._request_body is not None:
+            self._request_body.fail(error)
         self.abort()
 
     def eof_received(self) -> bool:
@@ -264,13 +316,16 @@ class UpstreamConnection(Endpoint):
         if isinstance(self._decoder, UntilClose) and self._body is not None:
             self._decoder = None
             self._body.end()
-        return False
+        return self._is_tunnel and self.has_halves
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone (asyncio calls this)."""
+        if exc is not None:
+            self._read_last_words()
         self._pool.forget(self)
-        if self._request_body is not None:
-            self._request_body.detach()
+        request = self._request_body
+        if request is not None:
+            request.detach()
         if self._decoder is not None and self._body is not None:
             self._decoder = None
             self._body.fail(
@@ -278,8 +333,30 @@ class UpstreamConnection(Endpoint):
                     "the upstream ended the connection within its answer", phase="body", code="connection_terminated"
                 )
             )
-        elif self._waiter is not None and not self._waiter.done():
+        elif self._waiter is not None and self._is_awaited:
             self._waiter.set_exception(self._lost_before_answer())
+        if self._is_tunnel and request is not None:
+            request.fail(UpstreamProtocol("the upstream ended the connection", phase="body"))
+
+    def _read_last_words(self) -> None:
+        """Read the answer of an upstream that has answered early and closed, so that writing the rest has failed.
+
+        The answer arrived before the reset, and is still in the socket: an app that talked to
+        the upstream itself would have got it (RFC 9112 9.6).
+        """
+        if not self._is_awaited and self._decoder is None:
+            return
+        if self.transport.get_extra_info("ssl_object") is not None:
+            return  # what is in the socket is encrypted, and its decoder is gone
+        number = self.transport.get_extra_info("socket").fileno()
+        left_bytes = LAST_WORDS_BYTES
+        with suppress(OSError):  # the end of it is the reset that came behind
+            while left_bytes > 0 and (self._decoder is not None or self._is_awaited):
+                data = os.read(number, 64 * 1024)
+                if not data:
+                    return
+                left_bytes -= len(data)
+                self.data_received(data)
 
     def _lost_before_answer(self) -> UpstreamError:
         if self._buffer or self._interim:
@@ -310,8 +387,11 @@ class UpstreamConnection(Endpoint):
 
     def progressed(self) -> None:
         """A piece of the request was sent: the answer may take its time from here."""
-        if self.owner is not None and self._head is None:
-            self.deadline = self._loop.time() + self._head_s
+        if self.owner is not None:
+            if self._head is None:
+                self.deadline = self._loop.time() + self._head_s
+            elif self._is_tunnel:
+                self.deadline = self._loop.time() + self._idle_s
 
     def check(self, now: float) -> None:
         """End the connection where its deadline has passed (called by the sweep)."""
@@ -319,7 +399,12 @@ class UpstreamConnection(Endpoint):
             return
         self.deadline = math.inf
         if self.owner is None:
+            if self.transport.is_closing():
+                self.transport.abort()  # what was left to be written is not taken
             self.transport.close()
+            return
+        if self._is_tunnel:
+            self._fail(UpstreamTimeout("nothing has moved in this tunnel for too long", phase="body"))
             return
         if self._request_body is not None and not self._request_body.complete and self.writable:
             # It waits for the rest of the request, as we do: that is the app's time.
@@ -327,3 +412,12 @@ class UpstreamConnection(Endpoint):
             return
         phase: Phase = "head" if self._head is None else "body"
         self._fail(UpstreamTimeout(f"the upstream sent nothing for too long ({phase})", phase=phase))
+
+
+def parse_hint(value: bytes) -> float | None:
+    """Return the seconds of `timeout` in a Keep-Alive field (RFC 2068 19.7.1.1), or None."""
+    for parameter in value.split(b","):
+        name, _, number = parameter.strip(b" \t").partition(b"=")
+        if name.lower() == b"timeout" and number.isdigit() and len(number) < 10:
+            return float(number)
+    return None

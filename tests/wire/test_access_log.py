@@ -90,7 +90,8 @@ async def test_a_tunnel_is_one_request(lines: io.StringIO) -> None:
         wire = await running.connect()
         await wire.send(running.ask_bytes("GET", "/", "Connection: Upgrade", "Upgrade: echo"))
         assert (await wire.response()).status == 101
-        await wire.ended()
+        assert await wire.ended() == b""
+        wire.close()
         await until(lambda: records(lines))
         running.app.stats.count()
         assert running.app.stats.routes["crm"].overhead.total >= 0
