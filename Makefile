@@ -25,9 +25,9 @@ check: $(VENV)/.dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-# What takes longer than the suite may: short-lived tokens under load for a minute.
+# What takes longer than the suite may: short-lived tokens under load for a minute, 20,000 races at idle time-outs.
 long: servers
-	@SIDECAR_LONG=1 $(BIN)/pytest tests/main_job/test_short_lived_tokens.py
+	@SIDECAR_LONG=1 $(BIN)/pytest tests/main_job/test_short_lived_tokens.py tests/wire/test_races_with_idle_time_outs.py
 
 cover: servers
 	@$(BIN)/pytest --cov --cov-report=term

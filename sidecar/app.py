@@ -104,6 +104,8 @@ class App:
             for sock in self._bound():
                 sock.close()
             raise
+        from sidecar.dataplane.pool import follow_names
+
         self._pools.update(self._parts.pools.values())
         self._serve_apps()
         for address, sock in self._sockets.items():
@@ -111,6 +113,7 @@ class App:
         self._run_credentials()
         await self._serve_admin()
         self._start_task("sweep", self._sweep())
+        self._start_task("names", follow_names(self._pools))
 
     def _bind(self, address: Address, key: str) -> socket.socket:
         if address.path is not None:

@@ -155,23 +155,27 @@ class Path:
     async def _send(self, trip: Trip, route: Route, token: Token | None, *, replay: bool = False) -> Response:
         """Send the request, and wait for the answer's head.
 
-        A pooled connection may have been ended by the upstream a moment ago. A request that may be repeated
-        is then sent again, once, on a new one; for one that may not, the socket is looked at before.
+        A pooled connection may have been ended by the upstream a moment ago. A request that may be repeated is then
+        sent again on a new one (on another pooled one only where the pool is full, and that may have ended as well);
+        for one that may not, the socket is looked at before.
         """
         body = trip.body
         repeatable = trip.head.method in _REPEATABLE and (body is None or body.replayable)
-        connection = route.pool.take_idle(certain=not repeatable)
-        if connection is not None:
+        connection = route.pool.take_idle(certain=not repeatable) or await self._connect(trip, route)
+        while True:
             try:
                 return await self._send_on(connection, trip, route, token, replay=replay)
             except Unanswered:
-                if not (repeatable and (body is None or body.replayable)):
+                if not (connection.reused and repeatable and (body is None or body.replayable)):
                     raise
-            replay = True
+            connection, replay = await self._connect(trip, route), True
+
+    async def _connect(self, trip: Trip, route: Route) -> UpstreamConnection:
         began_at = perf_counter()
-        connection = await route.pool.connect()
-        trip.waited_s += perf_counter() - began_at
-        return await self._send_on(connection, trip, route, token, replay=replay)
+        try:
+            return await route.pool.connect()
+        finally:
+            trip.waited_s += perf_counter() - began_at
 
     def _send_on(
         self, connection: UpstreamConnection, trip: Trip, route: Route, token: Token | None, *, replay: bool

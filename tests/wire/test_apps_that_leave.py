@@ -6,8 +6,13 @@ import asyncio
 
 import pytest
 
-from tests.fakes import PATIENCE_S, Wire, always, response, silent, until
-from tests.wire.running import in_front_of
+from sidecar.config.values import LimitsConfig
+from sidecar.dataplane.limits import PoolLimits
+from tests.fakes import PATIENCE_S, Tokens, Wire, always, response, silent, until, upstream
+from tests.wire.blackhole import blackhole
+from tests.wire.running import exchanging, in_front_of, route_to
+from tests.wire.running import sidecar as sidecar_to
+from tests.wire.test_large_bodies import until_still
 
 LEAVING = pytest.mark.parametrize("how", ["close", "reset"])
 CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -204,3 +209,98 @@ async def test_an_app_that_never_takes_its_answer_is_cut() -> None:
         await wire.send(sidecar.ask_bytes())
         await until(lambda: len(sidecar.app_connections()) == 1 and not sidecar.app_connections()[0].writable)
         await until(lambda: not sidecar.app_connections())
+
+
+@LEAVING
+async def test_an_app_that_leaves_while_it_waits_for_a_token(how: str) -> None:
+    """Nothing goes upstream for it, and its place is free for others at once."""
+    ready = asyncio.Event()
+    tokens = Tokens(ready)
+    async with upstream(tokens) as endpoint, upstream(always(response())) as server:
+        limits = LimitsConfig(waiting=1)
+        async with sidecar_to(route_to(server.port), credential=exchanging(endpoint.port), limits=limits) as sidecar:
+            wire = await sidecar.connect()
+            await wire.send(sidecar.ask_bytes("POST", "/", body=b"never"))
+            await until(sidecar.app_connections)
+            await asyncio.sleep(0.02)
+            assert (await sidecar.ask()).reason == "waiting"
+            getattr(wire, how)()
+            await sidecar.nothing_left()
+            others = asyncio.create_task(sidecar.ask())
+            await until(sidecar.app_connections)
+            ready.set()
+            assert (await others).status == 200
+            assert [request.method for request in server.requests] == [b"GET"]
+            assert tokens.count == 1
+
+
+@LEAVING
+async def test_an_app_that_leaves_while_it_waits_for_a_connection(how: str) -> None:
+    """Its place in the queue is free within a second, and nothing goes upstream for it."""
+    free = asyncio.Event()
+
+    async def script(wire: Wire) -> None:
+        while True:
+            await wire.request()
+            await free.wait()
+            await wire.send(response())
+
+    route = {"upstream": {"pool": PoolLimits(most=1)}}
+    async with in_front_of(script, route=route, limits={"waiting": 1}) as (sidecar, server):
+        first = asyncio.create_task(sidecar.ask())
+        await until(lambda: server.requests)
+        wire = await sidecar.connect()
+        await wire.send(sidecar.ask_bytes("POST", "/", body=b"never"))
+        await until(lambda: sidecar.pool()._waiting)
+        getattr(wire, how)()
+        await until(lambda: not sidecar.pool()._waiting, within_s=1)
+        last = asyncio.create_task(sidecar.ask())
+        await until(lambda: sidecar.pool()._waiting)
+        free.set()
+        assert [(await first).status, (await last).status] == [200, 200]
+        assert [request.method for request in server.requests] == [b"GET", b"GET"]
+
+
+@LEAVING
+async def test_an_app_that_leaves_while_its_connection_is_made(how: str) -> None:
+    """The attempt ends with it: the place is free within a second, long before the time-out."""
+    with blackhole() as hole:
+        async with sidecar_to(route_to(hole.address[1])) as sidecar:
+            wire = await sidecar.connect()
+            await wire.send(sidecar.ask_bytes())
+            await until(lambda: sidecar.pool()._places_taken == 1)
+            getattr(wire, how)()
+            await until(lambda: sidecar.pool()._places_taken == 0, within_s=1)
+            await sidecar.nothing_left()
+
+
+@pytest.mark.parametrize("waits_for", ["the upstream to read", "a connection", "a tunnel's upstream"])
+async def test_an_app_that_cuts_its_upload_off_while_nobody_reads_it(waits_for: str) -> None:
+    """Reading from it is stopped, so the loop does not see it leave; within a second it shows all the same."""
+    free = asyncio.Event()
+
+    async def script(wire: Wire) -> None:
+        if waits_for == "a tunnel's upstream":
+            await wire.head()
+            await wire.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+        wire.stop_reading()
+        await free.wait()
+
+    async with in_front_of(script, route={"upstream": {"pool": PoolLimits(most=1)}}) as (sidecar, _):
+        if waits_for == "a connection":
+            first = await sidecar.connect()
+            await first.send(sidecar.ask_bytes())
+            await until(sidecar.upstream_connections)
+        wire = await sidecar.connect()
+        if waits_for == "a tunnel's upstream":
+            await wire.send(sidecar.ask_bytes("GET", "/", "Connection: Upgrade", "Upgrade: x"))
+            assert b" 101 " in await wire.head()
+        else:
+            await wire.send(sidecar.ask_bytes("POST", "/", "Content-Length: 100000000"))
+        wire.writer.write(bytes(30_000_000))
+        await until_still(sidecar, wire)
+        assert any(not connection.reading for connection in sidecar.app_connections())
+        count = len(sidecar.app_connections())
+        wire.reset()
+        await until(lambda: len(sidecar.app_connections()) == count - 1, within_s=1)
+        free.set()

@@ -205,3 +205,52 @@ async def test_many_apps_share_connections_without_mixing_answers() -> None:
 
         await asyncio.gather(*(app(name) for name in range(50)))
         assert len(upstream.connections) <= 8
+
+
+@pytest.mark.parametrize(
+    ("line", "ends"),
+    [
+        ("Keep-Alive: timeout=1", True),
+        ("keep-alive: max=100, Timeout=1", True),
+        ("Keep-Alive: timeout=0", True),
+        ("Keep-Alive: timeout=60", False),
+        ("Keep-Alive: timeout=soon", False),
+        ("Keep-Alive: timeout=", False),
+        ("Keep-Alive: max=1", False),
+        ("X-Keep-Alive: timeout=1", False),
+    ],
+)
+async def test_a_connection_is_let_go_of_before_the_upstream_ends_it(line: str, ends: bool) -> None:
+    """Where it says how long it keeps idle ones: a request that may not be repeated would be lost with it."""
+    async with in_front_of(always(response(b"fine", line))) as (sidecar, upstream):
+        assert (await sidecar.ask()).status == 200
+        assert sidecar.pool().idle_count == 1
+        sidecar.pool().sweep(asyncio.get_running_loop().time() + 0.1)
+        assert sidecar.pool().idle_count == (0 if ends else 1)
+        assert (await sidecar.ask("POST", "/")).status == 200
+        assert len(upstream.connections) == (2 if ends else 1)
+
+
+async def test_the_hint_is_reckoned_from_the_last_answer() -> None:
+    """Node's 5 s: used for 4 s after each answer."""
+    async with in_front_of(always(response(b"fine", "Keep-Alive: timeout=5"))) as (sidecar, _):
+        assert (await sidecar.ask()).status == 200
+        now = asyncio.get_running_loop().time()
+        for after_s, count in ((3.8, 1), (4.1, 0)):
+            sidecar.pool().sweep(now + after_s)
+            assert sidecar.pool().idle_count == count
+
+
+async def test_a_connection_that_was_waited_for_and_has_just_ended() -> None:
+    """The queue hands over a connection; the upstream ends it under the request: sent again, once."""
+
+    async def script(wire: Wire) -> None:
+        await wire.request()
+        await asyncio.sleep(0.05)
+        await wire.send(response())
+        await wire.request()  # and never a word
+
+    async with in_front_of(script, route={"upstream": {"pool": PoolLimits(most=1)}}) as (sidecar, upstream):
+        answers = await asyncio.gather(*(sidecar.ask(target=f"/{number}") for number in range(4)))
+        assert [answer.status for answer in answers] == [200] * 4
+        assert len(upstream.connections) == 4

@@ -14,6 +14,7 @@ from sidecar.dataplane.limits import Timeouts
 from sidecar.tls import TLSRules
 from tests.fakes import Message, Script, Wire, always, response, upstream
 from tests.servers.certificates import Certificates
+from tests.wire.blackhole import blackhole
 from tests.wire.running import Running, in_front_of, route_to, sidecar
 
 SHORT = Timeouts(connect_s=0.3, head_s=0.3, idle_s=0.3)
@@ -54,18 +55,9 @@ async def test_an_upstream_whose_name_does_not_resolve() -> None:
 
 async def test_an_upstream_that_cannot_be_reached_in_time() -> None:
     """504: its queue of connections is full, and nobody takes one."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-        port = int(full.getsockname()[1])
-        fillers = [socket.socket() for _ in range(4)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
-        try:
-            async with sidecar(route_to(port, upstream={"timeouts": SHORT})) as running:
-                assert_ours(await running.ask(), 504, b"connection_timeout")
-        finally:
-            for filler in fillers:
-                filler.close()
+    with blackhole() as hole:
+        async with sidecar(route_to(hole.address[1], upstream={"timeouts": SHORT})) as running:
+            assert_ours(await running.ask(), 504, b"connection_timeout")
 
 
 def server_context(certificates: Certificates) -> ssl.SSLContext:
