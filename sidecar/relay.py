@@ -5,14 +5,13 @@ from __future__ import annotations
 from time import perf_counter
 
 from sidecar.dataplane.flow import Body, Sink
-from sidecar.dataplane.http1 import find_more
 from sidecar.dataplane.tunnel import tunnel
 from sidecar.errors import UpstreamProtocol
-from sidecar.messages import ResponseHead
+from sidecar.messages import RequestHead, ResponseHead
 from sidecar.route import Route
 from sidecar.trip import Trip
 
-_CHUNKED_ONLY = frozenset((b"transfer-encoding", b"trailer"))
+_NOT_IN_HTTP_10 = frozenset((b"transfer-encoding",))
 
 
 def relay_whole(trip: Trip, route: Route, response: ResponseHead, content: bytes) -> bool:
@@ -57,11 +56,7 @@ async def relay(trip: Trip, route: Route, response: ResponseHead, answer: Body) 
 
 def response_head(trip: Trip, route: Route, response: ResponseHead, answer: Body | None, *, keep_alive: bool) -> bytes:
     """Return the bytes of the head to relay: the upstream's lines, and what this connection needs (RFC 9112 6, 9)."""
-    fields, dropped, http_10 = response.fields, route.response_dropped, trip.head.http_10
-    if route.reflected:
-        find_more(fields, route.reflected)
-    if fields.nominated:
-        dropped |= fields.nominated
+    dropped, http_10 = route.dropped_from(response), trip.head.http_10
     if keep_alive and not http_10 and (answer is None or response.length is not None or response.chunked):
         return response.relayed(dropped) + b"\r\n"
     added = b"\r\n"
@@ -69,8 +64,8 @@ def response_head(trip: Trip, route: Route, response: ResponseHead, answer: Body
         added = b"Connection: close\r\n\r\n"
     elif http_10:
         added = b"Connection: keep-alive\r\n\r\n"
-    if http_10 and response.chunked:
-        dropped |= _CHUNKED_ONLY
+    if http_10:
+        dropped |= _NOT_IN_HTTP_10  # also those of an answer that has no body, such as one to HEAD
     elif answer is not None and response.length is None and not response.chunked and not http_10:
         added = b"Transfer-Encoding: chunked\r\n" + added  # it ends with the upstream's connection, not with ours
     return response.relayed(dropped) + added
@@ -78,14 +73,25 @@ def response_head(trip: Trip, route: Route, response: ResponseHead, answer: Body
 
 async def _switch_protocols(trip: Trip, route: Route, response: ResponseHead) -> None:
     """From here on bytes are bytes (RFC 9110 7.8)."""
-    asked = trip.head.fields.upgrade is not None
-    if not asked or trip.connection is None or (trip.body is not None and not trip.body.complete):
-        raise UpstreamProtocol("the upstream switches protocols unasked", phase="head")
+    taken = response.fields.upgrade
+    if trip.connection is None or taken is None or not _offered(trip.head, taken):
+        raise UpstreamProtocol("the upstream switches to a protocol that it was not asked for", phase="head")
+    if trip.body is not None and not trip.body.complete:
+        raise UpstreamProtocol("the upstream switches protocols within the request", phase="head")
     trip.status = response.status
     trip.relaying = True
-    fields = response.fields
-    lines = response.relayed(route.response_dropped | fields.nominated)
-    trip.client.transport.write(
-        b"".join((lines, b"Connection: Upgrade\r\nUpgrade: ", fields.upgrade or b"", b"\r\n\r\n"))
-    )
+    lines = response.relayed(route.dropped_from(response))
+    trip.client.transport.write(b"%bConnection: Upgrade\r\nUpgrade: %b\r\n\r\n" % (lines, taken))
     await tunnel(trip.client, trip.connection)
+
+
+def _offered(head: RequestHead, protocol: bytes) -> bool:
+    """Whether the app has offered this protocol.
+
+    Never HTTP/2: requests in it would pass by every rule of the route, and HTTP/1.0 knows no upgrade (RFC 9110 7.8).
+    """
+    offer = head.fields.upgrade
+    if offer is None or head.http_10:
+        return False
+    offered = {name.strip(b" \t").lower() for name in offer.split(b",")} - {b"h2c"}
+    return all(name.strip(b" \t").lower() in offered for name in protocol.split(b","))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sidecar.credentials.credential import Credential
 from sidecar.credentials.token import Token
-from sidecar.dataplane.http1 import REQUEST_HOP, RESPONSE_HOP
+from sidecar.dataplane.http1 import REQUEST_HOP, RESPONSE_HOP, find_more
 from sidecar.dataplane.pool import Pool
-from sidecar.messages import NOTHING, RequestHead
+from sidecar.messages import NOTHING, RequestHead, ResponseHead
 from sidecar.shield import Shield
 from sidecar.stats import RouteStats
 
@@ -81,9 +81,17 @@ class Route:
         if head.http_10:
             dropped |= _NOT_IN_HTTP_10
         parts = [head.method, b" ", target, self._host_line, fields.without(dropped)]
-        if fields.upgrade is not None:
-            parts += (b"Connection: Upgrade\r\nUpgrade: ", fields.upgrade, b"\r\n")
+        trailers = b"te" in fields.nominated and _takes_trailers(fields.values(b"te"))
+        if (fields.upgrade is not None or trailers) and not head.http_10:
+            parts.append(_hop(fields.upgrade, trailers))
         return b"".join(parts)
+
+    def dropped_from(self, response: ResponseHead) -> frozenset[bytes]:
+        """Return the folded names of the fields of a response, interim or final, that do not pass."""
+        if self.reflected:
+            find_more(response.fields, self.reflected)
+        nominated = response.fields.nominated
+        return self.response_dropped | nominated if nominated else self.response_dropped
 
     def accepted(self, token: Token) -> None:
         """The upstream took this token."""
@@ -103,3 +111,16 @@ class Route:
         self.held_down_until = now_s + self._hold_down_s
         if self.credential is not None:
             self.credential.note_rejected(token)
+
+
+def _takes_trailers(values: list[bytes]) -> bool:
+    """Whether TE says that trailers will be used (RFC 9110 10.1.4): some servers send none otherwise."""
+    return any(coding.strip(b" \t").lower() == b"trailers" for value in values for coding in value.split(b","))
+
+
+def _hop(upgrade: bytes | None, trailers: bool) -> bytes:
+    """Return the lines that say for this hop what the app's said for its own: an upgrade, and that trailers pass."""
+    if upgrade is None:
+        return b"Connection: TE\r\nTE: trailers\r\n"
+    more = (b", TE", b"TE: trailers\r\n") if trailers else (b"", b"")
+    return b"Connection: Upgrade%b\r\nUpgrade: %b\r\n%b" % (more[0], upgrade, more[1])

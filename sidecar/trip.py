@@ -6,7 +6,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from sidecar.dataplane.client import ClientConnection
-from sidecar.dataplane.http1 import RESPONSE_HOP
 from sidecar.messages import RequestHead, ResponseHead
 
 if TYPE_CHECKING:
@@ -67,13 +66,13 @@ class Trip:
 
     def interim(self, head: ResponseHead) -> None:
         """Pass a 1xx on (RFC 9110 15.2); a second "go on" would be one too many, and HTTP/1.0 knows none."""
-        if self.head.http_10 or self.client.transport.is_closing():
+        if self.head.http_10 or self.route is None or self.client.transport.is_closing():
             return
         if head.status == 100:
             if self.continued or not self.head.fields.expects_continue:
                 return
             self.continued = True
-        self.client.transport.write(head.relayed(RESPONSE_HOP | head.fields.nominated) + b"\r\n")
+        self.client.transport.write(head.relayed(self.route.dropped_from(head)) + b"\r\n")
 
     def go_on(self, connection: UpstreamConnection) -> None:
         """The upstream has not said whether it wants the body: tell the app to send it."""

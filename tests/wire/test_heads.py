@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -199,3 +200,55 @@ async def test_a_head_may_come_byte_by_byte() -> None:
         await wire.send_slowly(sidecar.ask_bytes("POST", "/x", *LINES, body=b"sent"))
         assert (await wire.response()).lines == [b"X-Stays: 1", b"Content-Length: 4"]
         assert upstream.requests[0].lines == upstream_lines(upstream.port, *LINES, "Content-Length: 4")
+
+
+@pytest.mark.parametrize("size", range(1, 9))
+async def test_a_head_may_begin_with_a_segment_of_any_size(size: int) -> None:
+    """Three bytes are not the end of a head, whatever is reckoned from their end."""
+    async with in_front_of(always(response())) as (sidecar, upstream):
+        wire = await sidecar.connect()
+        for _ in range(2):
+            ask = sidecar.ask_bytes()
+            await wire.send(ask[:size])
+            await asyncio.sleep(0.01)
+            await wire.send(ask[size:])
+            assert (await wire.response()).status == 200
+        assert [request.start for request in upstream.requests] == [b"GET / HTTP/1.1"] * 2
+
+
+@pytest.mark.parametrize(
+    ("lines", "passes"),
+    [
+        (["Connection: TE", "TE: trailers"], True),
+        (["Connection: close, te", "te: gzip;q=0.5, Trailers"], True),
+        (["Connection: TE", "TE: gzip"], False),
+        (["Connection: TE"], False),
+        (["TE: trailers"], False),
+    ],
+)
+async def test_that_trailers_are_taken_is_said_for_this_hop_too(lines: list[str], passes: bool) -> None:
+    """RFC 9110 10.1.4: they pass both ways, so where the app takes them we do; no other coding."""
+    async with in_front_of(always(response())) as (sidecar, upstream):
+        assert (await sidecar.ask("GET", "/", *lines, "X-Stays: 1")).status == 200
+        hop = [b"Connection: TE", b"TE: trailers"] if passes else []
+        port = b"%d" % upstream.port
+        assert upstream.requests[0].lines == [b"Host: 127.0.0.1:" + port, b"X-Stays: 1", *hop, STATIC_LINE]
+
+
+async def test_an_upgrade_and_trailers_go_together() -> None:
+    """One Connection field that names both."""
+    lines = ["Connection: TE, Upgrade", "Upgrade: x/1", "TE: trailers"]
+    async with in_front_of(always(response())) as (sidecar, upstream):
+        assert (await sidecar.ask("GET", "/", *lines)).status == 200
+        assert upstream.requests[0].lines == upstream_lines(
+            upstream.port, "Connection: Upgrade, TE", "Upgrade: x/1", "TE: trailers"
+        )
+
+
+async def test_a_framing_that_http_10_does_not_know_is_not_named_to_it() -> None:
+    """Neither where the answer has a body nor to HEAD (RFC 9112 6.1)."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Stays: 1\r\n\r\n"
+    async with in_front_of(always(head)) as (sidecar, _):
+        wire = await sidecar.connect()
+        await wire.send(b"HEAD / HTTP/1.0\r\nHost: %b\r\n\r\n" % sidecar.host)
+        assert (await wire.response(to="HEAD")).lines == [b"X-Stays: 1", b"Connection: close"]
