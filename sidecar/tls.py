@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakValueDictionary
 
 
@@ -52,9 +53,24 @@ def _system_roots(alpn: tuple[str, ...]) -> ssl.SSLContext:
 
 def _made(rules: TLSRules, alpn: Sequence[str]) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=rules.ca_file)
+    context.__class__ = _Context  # made as the standard library makes it, and one method more
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(list(alpn))
     if rules.client_cert_file is not None:
         # With a password given, OpenSSL fails on an encrypted key; without, it would stop and ask the terminal.
         context.load_cert_chain(rules.client_cert_file, rules.client_key_file, password="")
     return context
+
+
+class _Context(ssl.SSLContext):
+    """Notes, on the object that decrypts a connection, where the encrypted bytes go in."""
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, *args: Any, **keys: Any) -> ssl.SSLObject:
+        made = super().wrap_bio(incoming, *args, **keys)
+        made.__dict__["incoming"] = incoming
+        return made
+
+
+def incoming_of(connection: ssl.SSLObject) -> ssl.MemoryBIO | None:
+    """Return where a connection's encrypted bytes go in; None where its context is not one of ours."""
+    return connection.__dict__.get("incoming")

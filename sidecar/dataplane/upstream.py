@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import time
 from contextlib import suppress
 from typing import Protocol, cast
@@ -22,6 +21,7 @@ from typing import Protocol, cast
 from sidecar.dataplane.flow import Body, Endpoint, Pipe, Sink
 from sidecar.dataplane.framing import BadFraming, ChunkedDecoder, SizedDecoder, UntilClose, body_decoder
 from sidecar.dataplane.http1 import END_OF_HEAD, read_response
+from sidecar.dataplane.last_words import SpareSocket, last_words
 from sidecar.dataplane.limits import Timeouts
 from sidecar.errors import Phase, UpstreamError, UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
 from sidecar.messages import NOTHING, ResponseHead
@@ -29,8 +29,6 @@ from sidecar.messages import NOTHING, ResponseHead
 RESPONSE_HEAD_BYTES = 64 * 1024
 # More than any real server sends before its answer; a stream of them would otherwise never end.
 MOST_INTERIM_RESPONSES = 32
-# The most of an answer that is still read from a connection which can no longer be written to.
-LAST_WORDS_BYTES = 1024 * 1024
 _VERSION = b"HTTP/1."
 
 
@@ -79,6 +77,7 @@ class UpstreamConnection(Endpoint):
         self.look_ups_without = 0  # in a row that did not find this address
         self.outdated = False  # takes no further request
         self.reused = False
+        self._spare: SpareSocket | None = None
         self.deadline = math.inf
         # Per request
         self._method = b""
@@ -131,6 +130,9 @@ class UpstreamConnection(Endpoint):
             head += body.take_small()  # most bodies are there by now: one write, and one segment
         self.transport.write(head)
         if body is not None:
+            if self._spare is None and not body.complete and not self.has_halves:
+                with suppress(OSError):  # without it, an early answer may be lost
+                    self._spare = SpareSocket(self.transport)
             sink = Sink(self, chunked, dropped)
             if replay:
                 body.replay(sink)
@@ -320,8 +322,10 @@ class UpstreamConnection(Endpoint):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone (asyncio calls this)."""
-        if exc is not None:
+        if exc is not None and (self._decoder is not None or self._is_awaited):
             self._read_last_words()
+        if self._spare is not None:
+            self._spare.close()
         self._pool.forget(self)
         request = self._request_body
         if request is not None:
@@ -339,24 +343,15 @@ class UpstreamConnection(Endpoint):
             request.fail(UpstreamProtocol("the upstream ended the connection", phase="body"))
 
     def _read_last_words(self) -> None:
-        """Read the answer of an upstream that has answered early and closed, so that writing the rest has failed.
-
-        The answer arrived before the reset, and is still in the socket: an app that talked to
-        the upstream itself would have got it (RFC 9112 9.6).
-        """
-        if not self._is_awaited and self._decoder is None:
-            return
-        if self.transport.get_extra_info("ssl_object") is not None:
-            return  # what is in the socket is encrypted, and its decoder is gone
-        number = self.transport.get_extra_info("socket").fileno()
-        left_bytes = LAST_WORDS_BYTES
-        with suppress(OSError):  # the end of it is the reset that came behind
-            while left_bytes > 0 and (self._decoder is not None or self._is_awaited):
-                data = os.read(number, 64 * 1024)
-                if not data:
-                    return
-                left_bytes -= len(data)
-                self.data_received(data)
+        """Take in the answer of an upstream that has answered early and left, so that writing the rest has failed."""
+        if self._spare is not None:
+            pieces = self._spare.last_words()
+        elif not self.has_halves:
+            return  # TLS, and no body was being sent
+        else:
+            pieces = last_words(self.transport)
+        while (self._decoder is not None or self._is_awaited) and (piece := next(pieces, None)):
+            self.data_received(piece)
 
     def _lost_before_answer(self) -> UpstreamError:
         if self._buffer or self._interim:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Iterator
@@ -12,8 +14,11 @@ from contextlib import contextmanager
 import pytest
 
 from sidecar.dataplane import client
+from sidecar.tls import TLSRules
 from tests.fakes import Message, Tokens, Wire, response, until
+from tests.servers.certificates import Certificates
 from tests.wire.running import Running, in_front_of, route_to, sidecar, with_tokens
+from tests.wire.test_upstream_failures import server_context
 
 SIZE = 8 * 1024 * 1024
 CHUNKED = "Transfer-Encoding: chunked"
@@ -21,7 +26,7 @@ TOO_LARGE = response(b"too large" * 1000, "Connection: close", status="413 Conte
 
 
 @contextmanager
-def answers_and_leaves(how: str) -> Iterator[int]:
+def answers_and_leaves(how: str, tls: ssl.SSLContext | None) -> Iterator[int]:
     """Serve, in threads of its own, an upstream that reads a part, answers, and closes with the rest unread.
 
     Its system resets such a connection, right behind the answer: by the time that the sidecar
@@ -34,6 +39,8 @@ def answers_and_leaves(how: str) -> Iterator[int]:
                 connection = server.accept()[0]
             except OSError:
                 return
+            if tls is not None:
+                connection = tls.wrap_socket(connection, server_side=True)
             left = 200_000
             while left > 0:
                 left -= len(connection.recv(65536))
@@ -67,16 +74,23 @@ async def upload(running: Running, framing: str) -> Message:
     return answer
 
 
-@pytest.mark.parametrize("framing", ["sized", "chunked"])
-@pytest.mark.parametrize("how", ["close", "reset"])
-async def test_an_upstream_that_answers_and_leaves_is_heard(how: str, framing: str) -> None:
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize(("how", "framing"), [("close", "sized"), ("close", "chunked"), ("reset", "sized")])
+async def test_an_upstream_that_answers_and_leaves_is_heard(
+    how: str, framing: str, tls: bool, certificates: Certificates
+) -> None:
     """Every time, as by an app that talks to it directly, although writing to it fails before its answer is read."""
-    with answers_and_leaves(how) as port:
-        async with sidecar(route_to(port)) as running:
+    with answers_and_leaves(how, server_context(certificates) if tls else None) as port:
+        to = {"url": f"https://127.0.0.1:{port}", "tls": TLSRules(ca_file=str(certificates.ca_file))} if tls else {}
+        open_files: list[int] = []
+        async with sidecar(route_to(port, upstream=to)) as running:
             for _ in range(10):
                 for answer in await asyncio.gather(upload(running, framing), upload(running, framing)):
                     assert (answer.status, answer.body) == (413, b"too large" * 1000)
-            await running.nothing_left()
+                await until(lambda: not running.connections())
+                await asyncio.sleep(0.01)
+                open_files.append(len(os.listdir("/proc/self/fd")))
+            assert open_files[-1] <= open_files[1]  # nothing is kept of a connection that is gone
 
 
 @pytest.mark.parametrize("status", ["200 OK", "413 Content Too Large", "401 Unauthorized", "307 Temporary Redirect"])
