@@ -136,7 +136,14 @@ FIELD_LINES = [
     get(
         "RFC 9110 7.6.1: Authorization is ours, nominated or not", b"Connection: authorization\r\nAuthorization: a\r\n"
     ),
-    get("RFC 9110 10.1.4: TE ends here", b"Connection: TE\r\nTE: trailers, deflate;q=0.5\r\n"),
+    get("RFC 9110 10.1.4: TE ends here", b"TE: trailers\r\n"),
+    get("RFC 9110 10.1.4: no coding is taken", b"Connection: TE\r\nTE: deflate;q=0.5\r\n"),
+    get(
+        "RFC 9110 10.1.4: that trailers are taken is said for the next hop, and no more",
+        b"Connection: TE\r\nTE: trailers, deflate;q=0.5\r\n",
+        b"Connection: TE",
+        b"TE: trailers",
+    ),
     get("RFC 9112 C.2.2: Proxy-Connection ends here", b"Proxy-Connection: close\r\n"),
     get("RFC 9112 9.6: close", b"Connection: close\r\n", stays=False),
     get("RFC 9112 9.6: close, among others", b"Connection: x, Close\r\nX: y\r\n", stays=False),
