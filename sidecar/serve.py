@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import signal
 from collections.abc import Callable
 
@@ -30,6 +31,7 @@ def run(load: Callable[[], Config]) -> int:
         ConfigError: the configuration is wrong.
         StartError: an address is in use.
     """
+    _occupy_standard_streams()
     config = load()
     configure(config.log.level, config.log.format)
     for warning in config.warnings:
@@ -79,6 +81,18 @@ def event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
+
+
+def _occupy_standard_streams() -> None:
+    """Put /dev/null where a standard stream was closed: else a connection would get its number.
+
+    libuv aborts the process when it closes a descriptor below 3, and what some library prints would go to a peer.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free, which is this one
 
 
 async def _serve(config: Config, load: Callable[[], Config]) -> int:
