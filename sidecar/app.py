@@ -24,7 +24,7 @@ from sidecar.credentials.status import CredentialStatus
 from sidecar.errors import Answerable, ConfigError, KeyUnavailable, NothingToReload, StartError
 from sidecar.gate import authorities
 from sidecar.secret import Secret
-from sidecar.sockets import UnixSocket, listen_tcp, listen_unix
+from sidecar.sockets import BACKLOG, UnixSocket, listen_tcp, listen_unix
 from sidecar.stats import Stats
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class App:
         self._doors: dict[Address, Door] = {}
         self._admin_socket: socket.socket | None = None
         self._tasks: dict[object, asyncio.Task[None]] = {}
+        self._tasks_running = 0
         # Those that a reload has let go too, for as long as a request is still using them.
         self._pools: WeakSet[Pool] = WeakSet()
         self._parts: Parts
@@ -167,8 +168,13 @@ class App:
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
-        task.add_done_callback(_report)
+        task.add_done_callback(self._task_done)
+        self._tasks_running += 1
         return task
+
+    def _task_done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks_running -= 1
+        _report(task)
 
     async def _accept(self, address: Address, sock: socket.socket) -> None:
         from sidecar.dataplane.door import Door
@@ -176,11 +182,12 @@ class App:
         door = self._doors[address] = Door()
         self._switch_door(address)
         protocol = self._listener.protocol(door)
+        # Said again, because asyncio makes it 100: of a crowd that comes at once, the rest would wait a second or more.
         loop = asyncio.get_running_loop()
         if address.path is not None:
-            self._servers[address] = await loop.create_unix_server(protocol, sock=sock)
+            self._servers[address] = await loop.create_unix_server(protocol, sock=sock, backlog=BACKLOG)
         else:
-            self._servers[address] = await loop.create_server(protocol, sock=sock)
+            self._servers[address] = await loop.create_server(protocol, sock=sock, backlog=BACKLOG)
         _log.info("listening on %s", _as_bound(address, sock))
 
     def _switch_door(self, address: Address) -> None:
@@ -398,6 +405,7 @@ class App:
                 (name, route.pool.idle_count, route.pool.busy_count) for name, route in self._parts.by_name.items()
             ],
             reload_successful=self.last_reload is None or not self.last_reload.error,
+            tasks=self._tasks_running,
             reload_at=self._taken_at,
         )
 

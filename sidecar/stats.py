@@ -22,11 +22,11 @@ OVERHEAD_BOUNDS_S = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001,
 
 REASONS_BEFORE_A_ROUTE = (
     *("malformed", "framing", "target", "host", "origin", "head_too_large", "too_slow", "expect", "method"),
-    *("http2_preface", "require_header", "require_token", "peer", "connections", "no_route"),
+    *("http2_preface", "require_header", "require_token", "peer", "connections", "descriptors", "no_route"),
 )
 REASONS_ON_A_ROUTE = (
     *("rule", "path", "agent_safe", "no_token", "no_key", "key_rejected", "budget", "waiting", "stopping"),
-    *("upstream_pool_full", "framing", "too_slow"),
+    *("upstream_pool_full", "descriptors", "framing", "too_slow"),
 )
 # How many notes are held at most before they are counted.
 BATCH = 256

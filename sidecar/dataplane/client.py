@@ -31,6 +31,10 @@ HALF_CLOSE_GRACE_S = 0.75
 # After an answer that ends the connection, what still arrives is read and thrown away until nothing has come for this
 # long, so that a reset does not destroy the answer on its way (RFC 9112 9.6); for `body_idle_timeout` at most.
 LINGER_S = 1.0
+# A body of known size must bring this much, or its end, within each `body_idle_timeout`: one that comes byte by byte
+# would hold an upstream connection for ever (slowloris' second form). One of unknown size may be a live stream, in
+# which any byte is progress. Precedent: Apache's mod_reqtimeout, MinRate=500 (a second); this is 17 with the default.
+LEAST_PROGRESS_BYTES = 1024
 CR = 0x0D
 
 
@@ -58,13 +62,17 @@ class ClientConnection(Endpoint):
         self._finishing = False
         self._cut_at = math.inf
         self._takes_by = math.inf
-        self._untaken_bytes = 0
+        self._untaken_bytes = math.inf
         self.deadline = math.inf
+        self.on_agenda = 0
         # Per request
         self._buffer: bytes | bytearray = b""
         self._head_end = -1
         self._head: RequestHead | None = None
+        self._begun = False
         self._body_idle_s = math.inf
+        self._least_bytes = 1
+        self._came_bytes = 0
         self._arrival: asyncio.Future[bytes] | None = None
         self._drained: asyncio.Future[None] | None = None
         self.body: Body | None = None
@@ -98,11 +106,15 @@ class ClientConnection(Endpoint):
         It fails with BadRequest where what comes is not a head, or does not come in time.
         """
         arrival = self._arrival = self._loop.create_future()
-        self._expect_head()
+        buffer = self._buffer
+        self._begun = bool(buffer)
+        if buffer or self.deadline == math.inf:  # that of a new connection, which has to say something, runs already
+            wait_s = self._limits.head_timeout_s if buffer else self._limits.idle_timeout_s
+            self.deadline = self._loop.time() + wait_s
         if self._over or self.fault is not None:
             self._end_arrival()
         elif len(self._buffer) >= self._limits.head_bytes:
-            self._refuse_large_head()  # it was there before anybody waited for it
+            self.interrupt(self._too_large())  # it was there before anybody waited for it
         elif not self.reading:
             self.resume_reading()
         return arrival
@@ -129,6 +141,8 @@ class ClientConnection(Endpoint):
         self.body = body = Body(self, None if fields.chunked else fields.length)
         self._decoder = body_decoder(fields.length, fields.chunked)
         self._body_idle_s = self._limits.body_idle_timeout_s
+        self._least_bytes = 1 if fields.chunked else LEAST_PROGRESS_BYTES
+        self._came_bytes = 0
         self.deadline = self._loop.time() + self._body_idle_s
         if self._buffer:
             rest, self._buffer = bytes(self._buffer), b""
@@ -182,10 +196,13 @@ class ClientConnection(Endpoint):
         self.transport.close()
 
     def _begin_to_end(self) -> None:
-        now = self._loop.time()
         self._finishing = self._over = True
-        self.deadline = now + LINGER_S
+        self._takes_by = math.inf
+        self._untaken_bytes = math.inf
+        now = self._loop.time()
         self._cut_at = now + self._limits.body_idle_timeout_s
+        self.deadline = now + LINGER_S
+        self._listener.look_at(self, self.deadline)
 
     def abort(self) -> None:
         """End the connection at once, by a reset: the app must not take what it has got for the whole."""
@@ -232,17 +249,17 @@ class ClientConnection(Endpoint):
         if raw:
             arrival.set_result(raw)
         elif len(self._buffer) >= self._limits.head_bytes:
-            self._refuse_large_head()
-        elif not buffer:
-            self._expect_head()
+            self.interrupt(self._too_large())
+        elif not self._begun:
+            # From its first byte, an empty line's too, to its last one, however slowly they come.
+            self._begun = True
+            self.deadline = self._loop.time() + self._limits.head_timeout_s
 
-    def _refuse_large_head(self) -> None:
-        self.interrupt(BadRequest("the request's head is too large", reason="head_too_large", status=431))
-
-    def _expect_head(self) -> None:
-        """Set the deadline: for the first byte of a head, or from there for its last one, however slowly it comes."""
-        wait_s = self._limits.head_timeout_s if self._buffer else self._limits.idle_timeout_s
-        self.deadline = self._loop.time() + wait_s
+    def _too_large(self) -> BadRequest:
+        """What has come is more than a head may have: a target of that length (RFC 9110 15.5.15), or the fields."""
+        if self._buffer.find(b"\r\n", 0, self._limits.head_bytes) < 0:
+            return BadRequest("the request's target is too long", reason="head_too_large", status=414)
+        return BadRequest("the request's head is too large", reason="head_too_large", status=431)
 
     def _find_head(self, new_bytes: int | None) -> bool:
         """Whether a whole head is there; empty lines before it are dropped (RFC 9112 2.2)."""
@@ -277,7 +294,10 @@ class ClientConnection(Endpoint):
             self.deadline = math.inf
             body.end(decoder.trailers)
         elif self.reading:
-            self.deadline = self._loop.time() + self._body_idle_s
+            self._came_bytes += len(data)
+            if self._came_bytes >= self._least_bytes:
+                self._came_bytes = 0
+                self.deadline = self._loop.time() + self._body_idle_s
 
     def eof_received(self) -> bool:
         """The app will send no more (asyncio calls this)."""
@@ -314,6 +334,9 @@ class ClientConnection(Endpoint):
         if self.inflow is not None:
             self.inflow.detach()
         self.interrupt(ClientGone("the app has left"))
+        # What refers back here would be left to the garbage collector, with all the bytes that it holds.
+        self.inflow = self.body = None
+        self._buffer = b""
 
     def interrupt(self, fault: SidecarError) -> None:
         """Stop what the connection's task does, wherever it waits.
@@ -343,8 +366,9 @@ class ClientConnection(Endpoint):
     def pause_writing(self) -> None:
         """The socket is full (asyncio calls this): the app has to take something in time."""
         super().pause_writing()
-        self._untaken_bytes = self.transport.get_write_buffer_size()
-        self._takes_by = self._loop.time() + self._limits.body_idle_timeout_s
+        if not self._finishing:
+            self._untaken_bytes = math.inf  # the piece that filled it is still being written: the next sweep measures
+            self._takes_by = 0.0
 
     def resume_writing(self) -> None:
         """The socket has drained (asyncio calls this)."""
@@ -361,7 +385,9 @@ class ClientConnection(Endpoint):
 
     def pause_reading(self) -> None:
         """Stop reading: the upstream is slow, which is not the app's fault."""
-        super().pause_reading()
+        if self.reading:
+            super().pause_reading()
+            self._listener.look_at(self, self._loop.time())  # whether it is still there, only a look tells from now on
         if self._decoder is not None:
             self.deadline = math.inf
 
@@ -370,6 +396,7 @@ class ClientConnection(Endpoint):
         if not self.reading:
             super().resume_reading()
             if self._decoder is not None:
+                self._came_bytes = 0
                 self.deadline = self._loop.time() + self._body_idle_s
 
     def _is_reset(self) -> bool:
@@ -386,11 +413,29 @@ class ClientConnection(Endpoint):
         self._untaken_bytes = left_bytes
         self._takes_by = now + self._limits.body_idle_timeout_s
 
+    def _check_finished(self, now: float) -> None:
+        """Cut what should have ended by itself, unless its app is slow and still has to get the end of its answer."""
+        left_bytes = self.transport.get_write_buffer_size()
+        if left_bytes < self._untaken_bytes:
+            self._cut_at = now + self._limits.body_idle_timeout_s
+        self._untaken_bytes = left_bytes
+        if left_bytes and now < self._cut_at:
+            self.deadline = now + LINGER_S
+        else:
+            self.transport.abort()
+
     def drain(self) -> None:
         """End the connection if it waits for a request; otherwise its last answer will say so."""
         self._over = True
         if not self._buffer and self._decoder is None:
             self._end_arrival()
+
+    def next_look(self, now: float) -> float:
+        """Return when to check the connection next: not after any deadline that it may be given until then."""
+        if not self.reading and not self._finishing:
+            return now
+        spread = 1 - (id(self) >> 6) % 16 / 32  # those that came together are not to be looked at together for ever
+        return min(self.deadline, self._takes_by, now + self._limits.shortest_s * spread)
 
     def check(self, now: float) -> None:
         """End the connection where its deadline has passed (called by the sweep)."""
@@ -401,10 +446,8 @@ class ClientConnection(Endpoint):
         if now < self.deadline:
             return
         self.deadline = math.inf
-        if self._finishing and now < self._cut_at and self.transport.get_write_buffer_size():
-            self.deadline = now + LINGER_S  # the app is slow, and still has to get the end of its answer
-        elif self._finishing:
-            self.transport.abort()
+        if self._finishing:
+            self._check_finished(now)
         elif not self._buffer and self._decoder is None:
             self.close()
         else:

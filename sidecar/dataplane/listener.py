@@ -10,10 +10,16 @@ from typing import Any
 from sidecar.dataplane.client import ClientConnection
 from sidecar.dataplane.door import Door
 from sidecar.dataplane.http1 import RequestReader
+from sidecar.dataplane.limits import descriptors_run_out
 from sidecar.errors import Answerable, Overloaded
 
 # How many connections beyond the limit may be told so at a time; the rest is cut.
 MOST_TURNED_AWAY = 64
+# The same while file descriptors run out: each of them takes one until it has read its answer.
+MOST_TURNED_AWAY_IN_NEED = 4
+# How finely it is noted when to look at a connection.
+AGENDA_S = 0.5
+_NOBODY: set[ClientConnection] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,11 @@ class Limits:
     head_timeout_s: float = 10.0
     idle_timeout_s: float = 75.0
     body_idle_timeout_s: float = 60.0
+
+    @property
+    def shortest_s(self) -> float:
+        """A deadline that is set from now on lies at least this far ahead, but for that of an ending."""
+        return min(self.head_timeout_s, self.idle_timeout_s, self.body_idle_timeout_s)
 
 
 class Listener:
@@ -57,6 +68,10 @@ class Listener:
         self.reader = reader
         self.draining = False
         self.connections: set[ClientConnection] = set()
+        self._being_told: set[ClientConnection] = set()
+        # Whom to look at when. To look at all of 10,000 idle connections twice a second takes 10 ms each time (cache
+        # misses). No deadline is set nearer than `shortest_s` ahead, so that is how often each has to be looked at.
+        self._agenda: dict[int, set[ClientConnection]] = {}
         self._last_closed: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -66,21 +81,27 @@ class Listener:
 
     def opened(self, connection: ClientConnection) -> asyncio.Task[None] | None:
         """Count a connection and start its task; turn it away where there are too many, or it is a stranger's."""
-        surplus = len(self.connections) - self._most_connections
-        if surplus >= MOST_TURNED_AWAY:
+        error: Answerable | None = None
+        in_need = descriptors_run_out(connection.transport.get_extra_info("socket").fileno())
+        if len(self.connections) - len(self._being_told) >= self._most_connections:
+            error = Overloaded("too many connections", reason="connections", retry_after_s=1)
+        elif in_need:
+            error = Overloaded("too few file descriptors are left", reason="descriptors", retry_after_s=1)
+        elif connection.door.peer_uids:
+            error = connection.door.stranger(connection.transport)
+        if error is None:
+            self.connections.add(connection)
+            self.look_at(connection, connection.next_look(self._loop.time()))
+            return self._spawn(self._serve(connection))
+        answer = self._turned_away(error)
+        if len(self._being_told) >= (MOST_TURNED_AWAY_IN_NEED if in_need else MOST_TURNED_AWAY):
             connection.abort()
             return None
         self.connections.add(connection)
-        error: Answerable | None = None
-        if surplus >= 0:
-            error = Overloaded("too many connections", reason="connections", retry_after_s=1)
-        elif connection.door.peer_uids:
-            error = connection.door.stranger(connection.transport)
-        if error is not None:
-            connection.transport.write(self._turned_away(error))
-            connection.finish()
-            return None
-        return self._spawn(self._serve(connection))
+        self._being_told.add(connection)
+        connection.transport.write(answer)
+        connection.finish()
+        return None
 
     def switch(self, limits: Limits, reader: RequestReader) -> None:
         """Take other limits for new connections, and another reader for all: it may look for other fields."""
@@ -92,13 +113,29 @@ class Listener:
     def closed(self, connection: ClientConnection) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
+        self._being_told.discard(connection)
+        self._agenda.get(connection.on_agenda, _NOBODY).discard(connection)
         if self._last_closed is not None and not self.connections and not self._last_closed.done():
             self._last_closed.set_result(None)
 
     def sweep(self, now: float) -> None:
-        """End what is past its deadline."""
-        for connection in tuple(self.connections):
-            connection.check(now)
+        """End what is past its deadline (called twice a second or so)."""
+        due = int(now / AGENDA_S)
+        for moment in [moment for moment in self._agenda if moment <= due]:
+            for connection in self._agenda.pop(moment):
+                connection.check(now)
+                if connection in self.connections:
+                    self.look_at(connection, connection.next_look(now))
+
+    def look_at(self, connection: ClientConnection, at: float) -> None:
+        """Check a connection in the first sweep after `at`, and not before one around then."""
+        self._agenda.get(connection.on_agenda, _NOBODY).discard(connection)
+        moment = connection.on_agenda = int(at / AGENDA_S)
+        there = self._agenda.get(moment)
+        if there is None:
+            self._agenda[moment] = {connection}
+        else:
+            there.add(connection)
 
     async def emptied(self, most_s: float) -> None:
         """Wait until every connection has ended; cut those that have not after `most_s` seconds."""

@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from sidecar.dataplane.dial import Origin, dial
-from sidecar.dataplane.limits import PoolLimits, Timeouts
+from sidecar.dataplane.limits import PoolLimits, Timeouts, descriptor_to_spare
 from sidecar.dataplane.name import Name
 from sidecar.dataplane.upstream import UpstreamConnection
 from sidecar.errors import Overloaded, UpstreamError, UpstreamTimeout, UpstreamUnreachable
@@ -174,6 +174,8 @@ class Pool:
 
     async def _connect(self) -> UpstreamConnection:
         loop = self._loop
+        if not descriptor_to_spare():
+            raise Overloaded("too few file descriptors are left", reason="descriptors", retry_after_s=1)
         try:
             async with asyncio.timeout(self.timeouts.connect_s):
                 connection = await dial(self._origin, lambda: UpstreamConnection(self, loop), self._name)
