@@ -247,6 +247,7 @@ class Path:
     def _answer_ourselves(self, trip: Trip, error: Answerable) -> bool:
         """Say why there is no answer from the upstream; cut the connection where one has begun."""
         route, client = trip.route, trip.client
+        error.__traceback__ = None  # its frames hold the body that holds it: garbage that would be found late
         if isinstance(error, UpstreamError) and route is not None:
             route.stats.failures[error.phase] += 1
         if trip.relaying:
@@ -267,6 +268,7 @@ class Path:
 
     def _refuse(self, client: ClientConnection, error: BadRequest) -> None:
         """What came is not one clear request: say so and end the connection; no byte of it goes anywhere."""
+        error.__traceback__ = None  # as above
         self._refusals.count(error.reason, "")
         _log.warning("refused: %s (%d)", error.detail, error.status)
         client.transport.write(problem(error, close=True))
