@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 PYTHON = $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell \
 	$(p) -c 'import sys, ensurepip, venv; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
 
-.PHONY: demo test check long cover bench lock clean servers
+.PHONY: demo test check long cover soak bench lock clean servers
 
 demo: $(VENV)/.run
 	@$(BIN)/sidecar demo
@@ -25,12 +25,18 @@ check: $(VENV)/.dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-# What takes longer than the suite may: short-lived tokens under load for a minute, 20,000 races at idle time-outs.
+# What takes longer than the suite may: short-lived tokens under load for a minute, 20,000 races at idle time-outs,
+# 10,000 idle connections.
 long: servers
-	@SIDECAR_LONG=1 $(BIN)/pytest tests/main_job/test_short_lived_tokens.py tests/wire/test_races_with_idle_time_outs.py
+	@SIDECAR_LONG=1 $(BIN)/pytest tests/main_job/test_short_lived_tokens.py tests/main_job/test_idle_crowd.py \
+		tests/wire/test_races_with_idle_time_outs.py
 
 cover: servers
 	@$(BIN)/pytest --cov --cov-report=term
+
+# Two million requests with leaving apps, resets and revoked tokens: about 6 minutes on two cores.
+soak: $(VENV)/.dev
+	@$(BIN)/python -m tests.soak
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m bench.install
