@@ -220,7 +220,9 @@ def _gauges(stats: Stats, now: Gauges) -> Iterator[Metric]:
         [((name,), route.in_flight) for name, route in stats.routes.items()],
     )
     yield _gauge("connections", "Connections of apps.", (), [((), now.connections)])
-    yield _gauge("tasks", "One for each connection of an app, and a few of the process's own.", (), [((), now.tasks)])
+    yield _gauge(
+        "tasks", "One for each connection to a listener of ours, and a few of the process's own.", (), [((), now.tasks)]
+    )
     yield _gauge(
         "upstream_connections",
         "Connections to upstreams.",

@@ -46,6 +46,8 @@ class Spawn(Protocol):
 class _Listener(Listener):
     """Connections of which the newest is always served."""
 
+    takes_the_last = True
+
     def opened(self, connection: ClientConnection) -> asyncio.Task[None] | None:
         """Take a connection in, in the place of another where there is none left."""
         if len(self.connections) >= _CONNECTIONS_MOST:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from sidecar.dataplane.client import ClientConnection
 from sidecar.dataplane.door import Door
@@ -50,6 +50,9 @@ class Listener:
         reader: reads heads.
     """
 
+    # Whether its connections may take the last file descriptors.
+    takes_the_last: ClassVar[bool] = False
+
     def __init__(
         self,
         serve: Callable[[ClientConnection], Coroutine[Any, Any, None]],
@@ -82,7 +85,9 @@ class Listener:
     def opened(self, connection: ClientConnection) -> asyncio.Task[None] | None:
         """Count a connection and start its task; turn it away where there are too many, or it is a stranger's."""
         error: Answerable | None = None
-        in_need = descriptors_run_out(connection.transport.get_extra_info("socket").fileno())
+        in_need = not self.takes_the_last and descriptors_run_out(
+            connection.transport.get_extra_info("socket").fileno()
+        )
         if len(self.connections) - len(self._being_told) >= self._most_connections:
             error = Overloaded("too many connections", reason="connections", retry_after_s=1)
         elif in_need:

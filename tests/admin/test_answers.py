@@ -161,18 +161,18 @@ async def test_a_slow_head_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
-    "request_bytes",
+    ("request_bytes", "status"),
     [
-        b"GET /livez HTTP/1.1\r\nHost: <own>\r\n" + b"X: y\r\n" * 200 + b"\r\n",
-        b"GET /livez HTTP/1.1\r\nHost: <own>\r\nX: " + b"y" * 20_000 + b"\r\n\r\n",
-        b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: <own>\r\n\r\n",
+        (b"GET /livez HTTP/1.1\r\nHost: <own>\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431),
+        (b"GET /livez HTTP/1.1\r\nHost: <own>\r\nX: " + b"y" * 20_000 + b"\r\n\r\n", 431),
+        (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: <own>\r\n\r\n", 414),
     ],
 )
-async def test_a_head_is_bounded(request_bytes: bytes) -> None:
+async def test_a_head_is_bounded(request_bytes: bytes, status: int) -> None:
     """16 KiB, and 100 fields."""
     async with running(MadeUpProcess()) as admin:
         answer = await admin.raw(request_bytes.replace(b"<own>", b"127.0.0.1:%d" % admin.port))
-    assert answer.status == 431
+    assert answer.status == status
 
 
 @pytest.mark.parametrize(

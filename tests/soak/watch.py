@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from tests.main_job.client import Admin
@@ -22,6 +22,10 @@ class Held:
     upstream_connections: float
     in_flight: float
     tasks: float
+
+    def exceeds(self, other: Held) -> bool:
+        """Whether there is more of anything than there."""
+        return any(ours > theirs for ours, theirs in zip(astuple(self), astuple(other), strict=True))
 
 
 async def held(pid: int, admin_port: int) -> Held:
