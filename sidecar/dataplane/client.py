@@ -334,9 +334,6 @@ class ClientConnection(Endpoint):
         if self.inflow is not None:
             self.inflow.detach()
         self.interrupt(ClientGone("the app has left"))
-        # What refers back here would be left to the garbage collector, with all the bytes that it holds.
-        self.inflow = self.body = None
-        self._buffer = b""
 
     def interrupt(self, fault: SidecarError) -> None:
         """Stop what the connection's task does, wherever it waits.

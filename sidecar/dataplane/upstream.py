@@ -341,8 +341,8 @@ class UpstreamConnection(Endpoint):
             self._waiter.set_exception(self._lost_before_answer())
         if self._is_tunnel and request is not None:
             request.fail(UpstreamProtocol("the upstream ended the connection", phase="body"))
-        # What refers back here would be left to the garbage collector, with all the bytes that it holds.
-        self.owner = self.inflow = self._request_body = self._waiter = None
+        # They refer back here, and would be left to the garbage collector with all that they hold.
+        self.owner = self._waiter = None
 
     def _read_last_words(self) -> None:
         """Take in the answer of an upstream that has answered early and left, so that writing the rest has failed."""

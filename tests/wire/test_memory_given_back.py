@@ -41,6 +41,15 @@ async def large_answer(wire: Wire) -> None:
     await wire.send(response(bytes(5_000_000)))
 
 
+async def streamed_answer(wire: Wire) -> None:
+    """Answer in chunks, and leave."""
+    await wire.request()
+    await wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await wire.send(b"4\r\nfine\r\n")
+    await asyncio.sleep(0.02)
+    await wire.send(b"0\r\n\r\n")
+
+
 @contextmanager
 def garbage() -> Iterator[list[str]]:
     """Yield a list which, after the block, names the types of the sidecar's objects that only the collector freed."""
@@ -63,6 +72,7 @@ def garbage() -> Iterator[list[str]]:
     [
         *((ends.FINE, end) for end in (asks_and_closes, ends.is_answered, ends.is_too_large, ends.app_resets)),
         *((ends.FINE, end) for end in (ends.breaks_its_framing, ends.app_closes)),
+        (streamed_answer, asks_and_closes),
         (large_answer, leaves_within_a_large_answer),
         (silent, ends.leaves_before_the_answer),
         *((script, ends.is_not_answered_well) for script in (ends.cut_answer, ends.no_answer, ends.nonsense)),
