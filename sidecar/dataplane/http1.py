@@ -86,6 +86,10 @@ def finder(names: Iterable[bytes]) -> re.Pattern[bytes]:
     return re.compile(rb"\n(" + b"|".join(re.escape(name) for name in sorted(names)) + rb"):")
 
 
+# llhttp lets pass CR and LF before it, a LF that ends it early (HTTP/0.9), two spaces, other protocols and versions.
+_read_request_line = re.compile(rb"([!-~]+) ([!-~]+) HTTP/1\.([01])").fullmatch
+# llhttp lets pass any version, a status of 000, and NUL and other control characters in the reason (RFC 9112 4).
+_is_status_line = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9](?: [^\x00-\x08\x0a-\x1f\x7f]*)?").fullmatch
 _find_response_fields = finder(_RESPONSE_FIELDS).finditer
 
 
@@ -230,6 +234,8 @@ def _take_request_field(fields: Fields, field: Field) -> None:
         fields.expects_continue = True
     elif name in _BROWSER:
         fields.from_browser = True
+    elif name == b"proxy-connection":
+        fields.proxied = True  # llhttp takes it for a Connection: after its `close`, that parser would refuse any head
 
 
 def _offered(upgrade: bytes) -> bytes | None:
