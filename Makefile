@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 PYTHON = $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell \
 	$(p) -c 'import sys, ensurepip, venv; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
 
-.PHONY: demo test check long cover soak bench lock clean servers
+.PHONY: demo test check long cover soak fuzz bench lock clean servers
 
 demo: $(VENV)/.run
 	@$(BIN)/sidecar demo
@@ -38,6 +38,10 @@ cover: servers
 soak: $(VENV)/.dev
 	@$(BIN)/python -m tests.soak
 
+# Half an hour of coverage-guided fuzzing, FUZZ_S seconds for each target, two at a time; Linux, Python before 3.14.
+fuzz: $(VENV)/.fuzz
+	@$(BIN)/python -m tests.fuzz
+
 bench: $(VENV)/.bench
 	@$(BIN)/python -m bench.install
 	@$(BIN)/python -m bench
@@ -53,7 +57,7 @@ lock: $(VENV)/.dev
 	@$(BIN)/python -m tests.servers.install --lock
 
 clean:
-	@rm -rf $(VENV) tests/servers/*/node_modules dist htmlcov .coverage .coverage.* .hypothesis \
+	@rm -rf $(VENV) tests/servers/*/node_modules dist htmlcov .coverage .coverage.* .fuzz .hypothesis \
 		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 # The servers and clients that nobody here wrote and PyPI does not have: nginx, Prometheus, curl and Java from Debian, an
@@ -78,4 +82,9 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 $(VENV)/.bench: $(VENV)/.run requirements/bench.txt
 	@echo "adding what the benchmark needs"
 	@$(PIP) $(LOCKED) requirements/bench.txt
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.dev requirements/fuzz.txt
+	@echo "adding what the fuzzer needs"
+	@$(PIP) $(LOCKED) requirements/fuzz.txt
 	@touch $@
