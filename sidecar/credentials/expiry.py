@@ -133,7 +133,8 @@ def http_date(text: str | None) -> float | None:
 def _number(stated: object) -> float | None:
     """Return a JSON number, or text that is one; NaN where it is too large to be one; None where it is neither."""
     if isinstance(stated, str):
-        stated = float(stated) if _NUMBER.fullmatch(stated.strip()) else None
+        text = stated.strip()  # also of what float() does not take for white space
+        stated = float(text) if _NUMBER.fullmatch(text) else None
     if isinstance(stated, bool) or not isinstance(stated, int | float):
         return None
     try:

@@ -309,3 +309,13 @@ def test_any_json_is_a_token_or_a_typed_failure(token: object, expires_at: objec
     else:
         assert read_token.expires_at > NOW
         assert read_token.secret.reveal() == str(token).encode()
+
+
+_DATES = st.text(max_size=40) | st.datetimes().map(format_datetime) | st.integers(-(10**12), 10**12).map(str)
+
+
+@given(_DATES, _DATES)
+def test_any_two_dates_are_a_time_or_nothing(stated: str, date: str) -> None:
+    """However far apart they are."""
+    read = after(stated, date)
+    assert read is None or 0 <= read < math.inf

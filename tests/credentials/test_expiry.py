@@ -54,6 +54,7 @@ def expires(
         "1893456000.0",
         "1.893456e9",
         "1893456000000",
+        "\x1e1893456000\x1f",
         1893456000,
         1893456000.0,
         1893456000000,
@@ -251,3 +252,12 @@ def test_any_text_is_an_http_date_or_not(text: str) -> None:
     """Reading a date never fails."""
     read = http_date(text)
     assert read is None or math.isfinite(read)
+
+
+@given(MOMENTS, MOMENTS, st.integers(0, 10**9), st.integers(0, 10**9), st.floats(-1e6, 1e6))
+def test_whoever_says_later_never_expires_earlier(
+    at: int, later: int, within: int, longer: int, ahead_s: float
+) -> None:
+    """In either shape, whatever the clocks' difference."""
+    (at, later), (within, longer) = sorted((at, later)), sorted((within, longer))
+    assert expires(at=at, within=within, ahead_s=ahead_s) <= expires(at=later, within=longer, ahead_s=ahead_s)
