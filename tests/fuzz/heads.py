@@ -79,7 +79,7 @@ def verdict(runner: Runner, raw: bytes, before: RequestHead | None) -> tuple[obj
 
 def check_before(runner: Runner, first: bytes, second: bytes) -> None:
     """What is read of the second head does not depend on the first, whether on its connection or another."""
-    runner.sidecar.parts.reader._parser = None
+    read(runner, PLAIN)
     fresh = verdict(runner, second, None)
     before = None
     try:

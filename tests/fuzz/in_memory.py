@@ -323,7 +323,6 @@ class Sidecar:
     def _open(self) -> MemoryTransport:
         self._upstreams.clear()
         self._tasks.clear()
-        self.parts.reader._parser = None  # what came on other connections must not matter; test_heads.py sees to that
         protocol: ClientConnection = self._listener.protocol(self._door)()
         return MemoryTransport(self._loop, protocol, has_socket=True)
 

@@ -277,9 +277,20 @@ def _case(rng: random.Random, stream: bytes) -> bytes:
     return stream[:at] + stream[at : at + 8].swapcase() + stream[at + 8 :]
 
 
+def _reframe(rng: random.Random, stream: bytes) -> bytes:
+    """Another line of the same kind in place of one that frames a message, or another version."""
+    found = list(re.finditer(rb"(?i)content-length:[^\r]*|transfer-encoding:[^\r]*|HTTP/1\.1", stream))
+    if not found:
+        return stream
+    line = rng.choice(found)
+    kind = line[0][:8].lower()
+    alike = [nasty for nasty in NASTY_LINES if nasty[:8].lower().replace(b"_", b"-") == kind] or [b"HTTP/1.0"]
+    return stream[: line.start()] + rng.choice(alike) + stream[line.end() :]
+
+
 _DAMAGES = (
     *(_insert, _replace, _remove, _byte, _line, _line, _instead_of_a_line, _repeat_a_line, _swap_lines, _line_end),
-    *(_number, _cut_short, _case),
+    *(_number, _cut_short, _case, _reframe, _reframe),
 )
 
 
