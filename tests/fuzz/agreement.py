@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp.http_exceptions import BadHttpMethod
 
 from sidecar.dataplane.http1 import RequestReader
-from tests.fuzz.in_memory import AUTHORITY, TOKEN_LINE, UPSTREAM_HOST, Outcome, Runner
+from tests.fuzz.in_memory import AUTHORITY, TOKEN_LINE, UPSTREAM_HOST, Outcome, Received, Runner
 from tests.fuzz.other_parsers import (
     AIOHTTP_PARSERS,
     Refusal,
@@ -60,6 +60,12 @@ def check_requests(
     reader: RequestReader = runner.sidecar.parts.reader
     assert reader.read(PLAIN).target == b"/plain"  # whoever comes next, on another connection
     return len(whole)
+
+
+def sent_upstream(runner: Runner, segments: Sequence[bytes]) -> tuple[Received, ...]:
+    """Send a stream of requests; return what each upstream connection got."""
+    outcome: Outcome = runner.run(runner.sidecar.requests(segments))
+    return outcome.upstreams
 
 
 def _as_sent(message: Seen) -> Seen:
