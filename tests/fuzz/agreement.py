@@ -178,33 +178,29 @@ def _answer(data: bytes, method: bytes, *, ended: bool) -> SeenAnswer:
     return next(fits, answers[0])
 
 
-def _is_ours(answer: SeenAnswer) -> bool:
-    return answer.values(b"proxy-status") != []
-
-
-def check_response(runner: Runner, method: bytes, segments: Sequence[bytes], *, end: str, honest: bool = False) -> bool:
+def check_response(
+    runner: Runner, method: bytes, segments: Sequence[bytes], *, end: str, honest: bool = False, http_10: bool = False
+) -> bool:
     """Have an upstream answer with these segments; return whether the app got a whole answer of the upstream's.
 
     Args:
         end: `close`, `reset` or `stay`: what the upstream does after them.
         honest: nothing in it is wrong, so it must pass.
+        http_10: the app speaks HTTP/1.0: a body that tells its own end is then ended by the connection.
     """
     stream = b"".join(segments)
-    request = method + b" / HTTP/1.1\r\nHost: " + AUTHORITY + b"\r\n\r\n"
-    outcome: Outcome = runner.run(
-        runner.sidecar.response(
-            request, segments, end=end, then=(PLAIN, b"HTTP/1.1 299 Next\r\nContent-Length: 0\r\n\r\n")
-        )
-    )
+    request = b"%b / HTTP/1.%d\r\nHost: %b\r\n\r\n" % (method, not http_10, AUTHORITY)
+    outcome: Outcome = runner.run(runner.sidecar.response(request, segments, end=end, then=(PLAIN, _NEXT)))
     came = h11_answer(stream, method, ended=end == "close")
     got = h11_answer(outcome.app.data, method, ended=not outcome.app.cut)
-    assert not got.refused or not got.whole
-    if got.status is None or _is_ours(got):
+    assert got.status is not None or not got.refused, "h11 refuses what is relayed"
+    if got.status is None or got.values(b"proxy-status") not in ([], came.values(b"proxy-status")):
         assert not honest or not came.whole, "an honest response was not relayed"
         return False
     if _FRAMED_BY_TRAILER.search(stream):
         return got.whole
     assert came.status == got.status, "another status than h11 sees"
+    _check_relayed(got, came)
     if not got.whole:
         assert not honest or not came.whole
         assert outcome.app.cut
@@ -214,6 +210,17 @@ def check_response(runner: Runner, method: bytes, segments: Sequence[bytes], *, 
     assert set(got.trailers) <= set(came.trailers)
     _check_next(outcome, got, came)
     return True
+
+
+_NEXT = b"HTTP/1.1 299 Next\r\nContent-Length: 0\r\n\r\n"
+_OURS = (b"connection", b"transfer-encoding")
+
+
+def _check_relayed(got: SeenAnswer, came: SeenAnswer) -> None:
+    """Nothing is added but what is the connection's own; interim answers come as they came, if at all."""
+    assert {line for line in got.lines if line[0].lower() not in _OURS} <= set(came.lines)
+    assert len(got.interim) <= len(came.interim) and set(got.interim) <= set(came.interim)
+    assert got.values(b"authorization") == []
 
 
 def _check_next(outcome: Outcome, got: SeenAnswer, came: SeenAnswer) -> None:

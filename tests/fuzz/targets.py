@@ -239,7 +239,7 @@ def upstream_stream(stand: Stand) -> Target:
     def target(data: bytes) -> None:
         kind = data[0] if data else 0
         segments = _cut(data[2:], data[1] if len(data) > 1 else 0)
-        check_response(runner, _METHODS[kind % 3], segments, end=_ENDS[kind // 3 % 3])
+        check_response(runner, _METHODS[kind % 3], segments, end=_ENDS[kind // 3 % 3], http_10=kind >= 192)
 
     return target
 

@@ -65,9 +65,9 @@ def _response(runner: Runner, seed: int) -> bool:
     method = rng.choice((b"GET", b"GET", b"POST", b"HEAD"))
     stream = response(rng, method) if honest else damaged(rng, response(rng, method))
     pieces = segments(rng, stream)
-    end = rng.choice(("close", "close", "stay", "reset"))
+    end, http_10 = rng.choice(("close", "close", "stay", "reset")), rng.random() < 0.2
     try:
-        return check_response(runner, method, pieces, end=end, honest=honest)
+        return check_response(runner, method, pieces, end=end, honest=honest, http_10=http_10)
     except BaseException as error:
-        error.add_note(f"seed {seed}: {method!r} {end} {pieces}")
+        error.add_note(f"seed {seed}: {method!r} {end} {http_10} {pieces}")
         raise

@@ -106,3 +106,12 @@ async def test_a_connection_that_carried_trailers_carries_no_other_request() -> 
         assert len(upstream.connections) == 1
         await post(b"")
         assert len(upstream.connections) == 2
+
+
+@pytest.mark.parametrize("other", [b"chunked", b"Chunked"])
+def test_a_response_with_two_transfer_encodings_is_not_relayed(other: bytes) -> None:
+    """Chunked twice, to those who read the two lines as one list (RFC 9112 6.1). llhttp takes it."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: " + other + b"\r\n\r\n"
+    with running() as runner:
+        for http_10 in (False, True):
+            assert not check_response(runner, b"GET", [head + b"0\r\n\r\n"], end="stay", http_10=http_10)
