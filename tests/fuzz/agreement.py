@@ -37,15 +37,16 @@ Gist = tuple[bytes, bytes, bytes]
 
 
 def check_requests(
-    runner: Runner, segments: Sequence[bytes], *, in_one_turn: bool = False, honest: bool = False
+    runner: Runner, segments: Sequence[bytes], *, in_one_turn: bool = False, slow: bool = False, honest: bool = False
 ) -> int:
     """Send a stream of requests; return how many went upstream whole.
 
     Args:
+        in_one_turn, slow: as `Sidecar.requests` has them.
         honest: nothing in it is wrong, so all of it must pass.
     """
     stream = b"".join(segments)
-    outcome: Outcome = runner.run(runner.sidecar.requests(segments, in_one_turn=in_one_turn))
+    outcome: Outcome = runner.run(runner.sidecar.requests(segments, in_one_turn=in_one_turn, slow=slow))
     meant = [_as_sent(message) for message in read_requests(stream)]
     passed = _forwarded(runner, outcome)
     assert len(passed) == outcome.sent, "a request became several, or none"
@@ -179,18 +180,25 @@ def _answer(data: bytes, method: bytes, *, ended: bool) -> SeenAnswer:
 
 
 def check_response(
-    runner: Runner, method: bytes, segments: Sequence[bytes], *, end: str, honest: bool = False, http_10: bool = False
+    runner: Runner,
+    method: bytes,
+    segments: Sequence[bytes],
+    *,
+    end: str,
+    http_10: bool = False,
+    slow: bool = False,
+    honest: bool = False,
 ) -> bool:
     """Have an upstream answer with these segments; return whether the app got a whole answer of the upstream's.
 
     Args:
-        end: `close`, `reset` or `stay`: what the upstream does after them.
-        honest: nothing in it is wrong, so it must pass.
+        end, slow: as `Sidecar.response` has them.
         http_10: the app speaks HTTP/1.0: a body that tells its own end is then ended by the connection.
+        honest: nothing in it is wrong, so it must pass.
     """
     stream = b"".join(segments)
     request = b"%b / HTTP/1.%d\r\nHost: %b\r\n\r\n" % (method, not http_10, AUTHORITY)
-    outcome: Outcome = runner.run(runner.sidecar.response(request, segments, end=end, then=(PLAIN, _NEXT)))
+    outcome: Outcome = runner.run(runner.sidecar.response(request, segments, end=end, then=(PLAIN, _NEXT), slow=slow))
     came = h11_answer(stream, method, ended=end == "close")
     got = h11_answer(outcome.app.data, method, ended=not outcome.app.cut)
     assert got.status is not None or not got.refused, "h11 refuses what is relayed"

@@ -38,15 +38,21 @@ TOKEN_LINE = STATIC_LINE
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 # Further ahead than any deadline.
 _MUCH_LATER_S = 1000.0
+_SLOW_S = 0.001
 
 
 class MemoryTransport(asyncio.Transport):
     """The sidecar's side of a connection whose other side is the test.
 
     `written` is what the other side has received. `cut` says that the end was not a clean one.
+
+    Args:
+        slow: after each write, the other side takes nothing more for a moment.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, has_socket: bool) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, *, has_socket: bool, slow: bool
+    ) -> None:
         super().__init__()
         self.written = bytearray()
         self.cut = False
@@ -56,6 +62,8 @@ class MemoryTransport(asyncio.Transport):
         self._protocol = protocol
         self._closing = False
         self._reading = True
+        self._slow = slow
+        self._full = False
         self._incoming: deque[bytes] = deque()
         self._socket = _NoSocket() if has_socket else None
         protocol.connection_made(self)
@@ -112,6 +120,15 @@ class MemoryTransport(asyncio.Transport):
             self.written += data
             if self.on_write is not None:
                 self.on_write()
+            if self._slow and not self._full:
+                self._full = True
+                self._loop.call_later(_SLOW_S, self._drain)
+                self._protocol.pause_writing()
+
+    def _drain(self) -> None:
+        self._full = False
+        if not self._closing:
+            self._protocol.resume_writing()
 
     def writelines(self, list_of_data: Any) -> None:
         """Hand over to the other side."""
@@ -165,13 +182,13 @@ class Received:
 class MemoryUpstream(UpstreamConnection):
     """A connection to an upstream that is the test."""
 
-    def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop, answer: bytes) -> None:
+    def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop, answer: bytes, *, slow: bool) -> None:
         super().__init__(pool, loop)
         self._starts: list[int] = []
         self._answered_count = 0
         self._answers = answer
         self._awaited: Body | None = None
-        self.end = MemoryTransport(loop, self, has_socket=False)
+        self.end = MemoryTransport(loop, self, has_socket=False, slow=slow)
         self.end.on_write = lambda: loop.call_soon(self._look)
 
     def send(
@@ -252,6 +269,7 @@ class Sidecar:
         self._tasks: set[asyncio.Task[None]] = set()
         self._upstreams: list[MemoryUpstream] = []
         self._answer = NO_CONTENT
+        self._slow = False
         self._credentials = [self._loop.create_task(made.credential.run()) for made in self.parts.credentials.values()]
 
     async def ready(self) -> None:
@@ -271,60 +289,67 @@ class Sidecar:
         return task
 
     async def _connect(self) -> UpstreamConnection:
-        connection = MemoryUpstream(self._pool, self._loop, self._answer)
+        connection = MemoryUpstream(self._pool, self._loop, self._answer, slow=self._slow)
         self._upstreams.append(connection)
         return connection
 
-    async def requests(self, segments: Sequence[bytes], *, in_one_turn: bool = False) -> Outcome:
+    async def requests(self, segments: Sequence[bytes], *, in_one_turn: bool = False, slow: bool = False) -> Outcome:
         """Send these segments as an app would, then end; the upstream answers each whole request with a 204.
 
         Args:
             in_one_turn: the segments come faster than the connection's task runs.
+            slow: app and upstream take what they are sent piece by piece.
         """
         self._answer = NO_CONTENT
-        app = self._open()
+        app = self._open(slow)
         for segment in segments:
             app.deliver(segment)
             if not in_one_turn:
-                await _settled()
-        await _settled()
+                await self._settled()
+        await self._settled()
         app.deliver(b"")
         return await self._close(app)
 
     async def response(
-        self, request: bytes, segments: Sequence[bytes], *, end: str, then: tuple[bytes, bytes]
+        self, request: bytes, segments: Sequence[bytes], *, end: str, then: tuple[bytes, bytes], slow: bool = False
     ) -> Outcome:
         """Send one request, answer it with these segments, and send another one where the connection still stands.
 
         Args:
             end: how the upstream's connection goes on after them: `close`, `reset` or `stay`.
             then: the second request, and its answer.
+            slow: app and upstream take what they are sent piece by piece.
         """
         self._answer = b""
-        app = self._open()
+        app = self._open(slow)
         app.deliver(request)
-        await _settled()
+        await self._settled()
         upstream = self._upstreams[0].end
         for segment in segments:
             upstream.deliver(segment)
-            await _settled()
+            await self._settled()
         if end == "close":
             upstream.deliver(b"")
         elif end == "reset":
             upstream.reset()
-        await _settled()
+        await self._settled()
         self._answer = then[1]
         for connection in self._upstreams:
             connection.answer_from_now_on(then[1])
         app.deliver(then[0])
-        await _settled()
+        await self._settled()
         return await self._close(app)
 
-    def _open(self) -> MemoryTransport:
+    async def _settled(self) -> None:
+        """Return when nobody has anything to do before time passes, but for what goes slowly."""
+        await asyncio.sleep(_SLOW_S * 50 if self._slow else _SLOW_S / 50)
+
+    def _open(self, slow: bool) -> MemoryTransport:
+        self._slow = slow
         self._upstreams.clear()
         self._tasks.clear()
         protocol: ClientConnection = self._listener.protocol(self._door)()
-        return MemoryTransport(self._loop, protocol, has_socket=True)
+        return MemoryTransport(self._loop, protocol, has_socket=True, slow=slow)
 
     async def _close(self, app: MemoryTransport) -> Outcome:
         """Let all time-outs pass, and see that nothing is left."""
@@ -336,7 +361,7 @@ class Sidecar:
             later = self._loop.time() + _MUCH_LATER_S
             self._listener.sweep(later)
             self._pool.sweep(later)
-            await _settled()
+            await self._settled()
         assert not self._listener.connections, "an app's connection is left"
         assert not self._pool.connections, "an upstream's connection is left"
         for task in self._tasks:
@@ -346,11 +371,6 @@ class Sidecar:
         assert not self._unhandled, self._unhandled
         upstreams = tuple(connection.received() for connection in self._upstreams)
         return Outcome(Received(bytes(app.written), app.cut, ended), upstreams)
-
-
-async def _settled() -> None:
-    """Return when nobody has anything to do before time passes."""
-    await asyncio.sleep(1e-6)
 
 
 class Runner:

@@ -227,7 +227,7 @@ def client_stream(stand: Stand) -> Target:
 
     def target(data: bytes) -> None:
         kind = data[0] if data else 0
-        check_requests(runner, _cut(data[1:], kind), in_one_turn=kind >= 128)
+        check_requests(runner, _cut(data[1:], kind), in_one_turn=kind >= 128, slow=kind % 32 >= 24)
 
     return target
 
@@ -239,7 +239,9 @@ def upstream_stream(stand: Stand) -> Target:
     def target(data: bytes) -> None:
         kind = data[0] if data else 0
         segments = _cut(data[2:], data[1] if len(data) > 1 else 0)
-        check_response(runner, _METHODS[kind % 3], segments, end=_ENDS[kind // 3 % 3], http_10=kind >= 192)
+        check_response(
+            runner, _METHODS[kind % 3], segments, end=_ENDS[kind // 3 % 3], http_10=kind >= 192, slow=kind % 32 >= 24
+        )
 
     return target
 

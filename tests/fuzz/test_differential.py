@@ -40,10 +40,11 @@ def _requests(runner: Runner, seed: int) -> int:
     honest = rng.random() < _HONEST
     stream = requests(rng) if honest else damaged(rng, requests(rng))
     pieces = segments(rng, stream)
+    in_one_turn, slow = rng.random() < 0.3, rng.random() < 0.2
     try:
-        return check_requests(runner, pieces, in_one_turn=rng.random() < 0.3, honest=honest)
+        return check_requests(runner, pieces, in_one_turn=in_one_turn, slow=slow, honest=honest)
     except BaseException as error:
-        error.add_note(f"seed {seed}: {pieces}")
+        error.add_note(f"seed {seed}: {in_one_turn} {slow} {pieces}")
         raise
 
 
@@ -65,9 +66,9 @@ def _response(runner: Runner, seed: int) -> bool:
     method = rng.choice((b"GET", b"GET", b"POST", b"HEAD"))
     stream = response(rng, method) if honest else damaged(rng, response(rng, method))
     pieces = segments(rng, stream)
-    end, http_10 = rng.choice(("close", "close", "stay", "reset")), rng.random() < 0.2
+    end, http_10, slow = rng.choice(("close", "close", "stay", "reset")), rng.random() < 0.2, rng.random() < 0.2
     try:
-        return check_response(runner, method, pieces, end=end, honest=honest, http_10=http_10)
+        return check_response(runner, method, pieces, end=end, http_10=http_10, slow=slow, honest=honest)
     except BaseException as error:
-        error.add_note(f"seed {seed}: {method!r} {end} {http_10} {pieces}")
+        error.add_note(f"seed {seed}: {method!r} {end} {http_10} {slow} {pieces}")
         raise

@@ -101,7 +101,7 @@ class _NoLoop(MemoryTransport):
     def __init__(self) -> None:
         self.written = bytearray()
         self.on_write = None
-        self.ended = self._closing = False
+        self.ended = self._closing = self._slow = False
 
 
 def test_a_broken_chunk_stays_broken() -> None:
