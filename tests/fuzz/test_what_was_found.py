@@ -9,6 +9,7 @@ from sidecar.errors import BadRequest, UpstreamProtocol
 from sidecar.stats import BATCH, RouteStats
 from tests.fakes import Wire, always, response
 from tests.fuzz.agreement import PLAIN, check_requests, check_response
+from tests.fuzz.heads import check_before
 from tests.fuzz.in_memory import running
 from tests.wire.running import in_front_of
 
@@ -115,3 +116,10 @@ def test_a_response_with_two_transfer_encodings_is_not_relayed(other: bytes) -> 
     with running() as runner:
         for http_10 in (False, True):
             assert not check_response(runner, b"GET", [head + b"0\r\n\r\n"], end="stay", http_10=http_10)
+
+
+def test_what_an_http_10_request_may_not_ask_for_the_next_one_may() -> None:
+    """The same lines on the same connection: an Upgrade is to be ignored in the first, and not in the second."""
+    lines = b"Host: a\r\nConnection: Upgrade, keep-alive\r\nUpgrade: websocket\r\n\r\n"
+    with running() as runner:
+        check_before(runner, b"GET / HTTP/1.0\r\n" + lines, b"GET / HTTP/1.1\r\n" + lines)
