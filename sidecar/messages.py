@@ -26,8 +26,7 @@ class Fields:
     `X_Api_Key` and `X-Api-Key` as one. `length` is None where there is no Content-Length. `persistent` is what
     Connection says of keeping the connection, None where it says nothing; `nominated` are the folded names that it
     names as hop-by-hop (RFC 9110 7.6.1). `upgrade` is the protocol asked for or taken, or None. `lasts` says that the
-    request may go on for long: an upgrade, or a body of unknown length. `proxied` says that there is a
-    Proxy-Connection, which means nothing here, but something to llhttp.
+    request may go on for long: an upgrade, or a body of unknown length.
     """
 
     __slots__ = (
@@ -40,7 +39,6 @@ class Fields:
         "length",
         "nominated",
         "persistent",
-        "proxied",
         "raw",
         "upgrade",
     )
@@ -57,7 +55,6 @@ class Fields:
         self.expects_continue = False
         self.from_browser = False
         self.lasts = False
-        self.proxied = False
 
     def value(self, name: bytes) -> bytes | None:
         """Return the value of the first field found with this folded name, without surrounding white space."""

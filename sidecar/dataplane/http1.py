@@ -86,10 +86,6 @@ def finder(names: Iterable[bytes]) -> re.Pattern[bytes]:
     return re.compile(rb"\n(" + b"|".join(re.escape(name) for name in sorted(names)) + rb"):")
 
 
-# llhttp lets pass CR and LF before it, a LF that ends it early (HTTP/0.9), two spaces, other protocols and versions.
-_read_request_line = re.compile(rb"([!-~]+) ([!-~]+) HTTP/1\.([01])").fullmatch
-# llhttp lets pass any version, a status of 000, and NUL and other control characters in the reason (RFC 9112 4).
-_is_status_line = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9](?: [^\x00-\x08\x0a-\x1f\x7f]*)?").fullmatch
 _find_response_fields = finder(_RESPONSE_FIELDS).finditer
 
 
@@ -138,7 +134,10 @@ class RequestReader:
         except HttpParserError as error:
             raise _not_a_request(raw, str(error)) from None
         lines = raw[start.end() :]
-        fields = before.fields if before is not None and before.fields.raw == lines else self._read_fields(lines)
+        if before is None or before.fields.raw != lines or before.http_10:
+            fields = self._read_fields(lines)
+        else:
+            fields = before.fields  # those of an HTTP/1.0 head lack what that may not ask for
         if fields.length is not None or fields.chunked:
             plain = _plainly_framed(fields)
             fields = fields if plain is None else self._read_fields(plain)
@@ -234,8 +233,6 @@ def _take_request_field(fields: Fields, field: Field) -> None:
         fields.expects_continue = True
     elif name in _BROWSER:
         fields.from_browser = True
-    elif name == b"proxy-connection":
-        fields.proxied = True  # llhttp takes it for a Connection: after its `close`, that parser would refuse any head
 
 
 def _offered(upgrade: bytes) -> bytes | None:

@@ -43,10 +43,11 @@ def what_may_pass(head: Seen) -> list[tuple[bytes, bytes]]:
 def upgrade_of(head: Seen) -> list[tuple[bytes, bytes]]:
     """Return the two fields that ask for another protocol, where it is asked for properly."""
     options = {option.strip(b" \t") for option in b",".join(head.values(b"connection")).translate(FOLD).split(b",")}
-    asked = head.values(b"upgrade")
-    if not asked or asked[-1].lower() == b"h2c" or b"upgrade" not in options:
+    asked = [offer.strip(b" \t") for offer in b",".join(head.values(b"upgrade")).split(b",")]
+    asked = [offer for offer in asked if offer and offer.partition(b"/")[0].lower() != b"h2c"]
+    if not asked or b"upgrade" not in options or head.http_10:
         return []
-    return [(b"Connection", b"Upgrade"), (b"Upgrade", asked[-1])]
+    return [(b"Connection", b"Upgrade"), (b"Upgrade", b", ".join(asked))]
 
 
 def check_head(runner: Runner, raw: bytes) -> None:

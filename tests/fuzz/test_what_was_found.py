@@ -43,7 +43,7 @@ def test_a_line_feed_never_travels_in_a_request_line(raw: bytes) -> None:
 @pytest.mark.parametrize("value", [b"close", b"Close, x", b"keep-alive", b"Upgrade"])
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 def test_proxy_connection_has_no_effect_on_whoever_comes_next(value: bytes, version: bytes) -> None:
-    """llhttp takes it for a Connection; its parser, which is kept, then refused a head of somebody else's."""
+    """llhttp takes it for a Connection; a parser of it that was kept refused the next head, of whoever that was."""
     reader = RequestReader(100)
     reader.read(
         b"GET / HTTP/%b\r\nConnection: keep-alive\r\nHost: a\r\nProxy-Connection: %b\r\n\r\n" % (version, value)
