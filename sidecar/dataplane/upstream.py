@@ -291,8 +291,8 @@ class UpstreamConnection(Endpoint):
         """The response has ended: back to the pool, or the end of this connection."""
         assert self._head is not None  # noqa: S101  # a response has ended, so it had a head
         body = self._request_body
-        # What an upstream that has answered does not take would hold up the next request. And a parser that keeps trailers
-        # (aiohttp 3.14's in C) hands them to the next request, which is somebody else's.
+        # What an upstream that has answered does not take would hold up the next request. And a parser that keeps
+        # trailers (aiohttp 3.14's in C) hands them to the next request, which is somebody else's.
         spent = body is not None and (not body.complete or bool(body.trailers) or not self.writable)
         if rest or spent or not self._head.keep_alive:
             self.abort()

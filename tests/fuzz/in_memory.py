@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -50,9 +51,7 @@ class MemoryTransport(asyncio.Transport):
         slow: after each write, the other side takes nothing more for a moment.
     """
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, *, has_socket: bool, slow: bool
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, protocol: asyncio.Protocol, *, slow: bool) -> None:
         super().__init__()
         self.written = bytearray()
         self.cut = False
@@ -65,7 +64,7 @@ class MemoryTransport(asyncio.Transport):
         self._slow = slow
         self._full = False
         self._incoming: deque[bytes] = deque()
-        self._socket = _NoSocket() if has_socket else None
+        self._socket = _NoSocket()
         protocol.connection_made(self)
 
     # For the other side
@@ -95,7 +94,7 @@ class MemoryTransport(asyncio.Transport):
     # What the sidecar calls
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """There is a socket at most, and it does nothing."""
+        """There is a socket, and it does nothing."""
         return self._socket if name == "socket" else default
 
     def is_closing(self) -> bool:
@@ -158,9 +157,17 @@ class MemoryTransport(asyncio.Transport):
         self._lose(None)
 
 
+_SILENT, _KEPT_OPEN = os.pipe()
+os.set_blocking(_SILENT, False)
+
+
 class _NoSocket:
     def setsockopt(self, *_: object) -> None:
         """Nothing to set."""
+
+    def fileno(self) -> int:
+        """Return one on which nothing ever comes, and no error."""
+        return _SILENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +195,7 @@ class MemoryUpstream(UpstreamConnection):
         self._answered_count = 0
         self._answers = answer
         self._awaited: Body | None = None
-        self.end = MemoryTransport(loop, self, has_socket=False, slow=slow)
+        self.end = MemoryTransport(loop, self, slow=slow)
         self.end.on_write = lambda: loop.call_soon(self._look)
 
     def send(
@@ -349,16 +356,16 @@ class Sidecar:
         self._upstreams.clear()
         self._tasks.clear()
         protocol: ClientConnection = self._listener.protocol(self._door)()
-        return MemoryTransport(self._loop, protocol, has_socket=True, slow=slow)
+        return MemoryTransport(self._loop, protocol, slow=slow)
 
     async def _close(self, app: MemoryTransport) -> Outcome:
         """Let all time-outs pass, and see that nothing is left."""
         ended = app.ended
         await asyncio.sleep(2.0)
-        for _ in range(4):
+        for look in range(1, 5):  # the first one at an app that takes nothing only notes how much is left
             if not self._listener.connections and not self._pool.connections:
                 break
-            later = self._loop.time() + _MUCH_LATER_S
+            later = self._loop.time() + look * _MUCH_LATER_S
             self._listener.sweep(later)
             self._pool.sweep(later)
             await self._settled()
