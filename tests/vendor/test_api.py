@@ -117,7 +117,7 @@ async def test_stream_sends_events_as_they_happen() -> None:
             assert await response.content.readline() == b"id: 1\n"
             first = loop.time()
             rest = await response.read()
-    assert loop.time() - first >= 0.15
+    assert loop.time() - first >= 0.149  # the clock counts milliseconds
     assert rest.count(b"data: ") == 3
     assert rest.endswith(b"\n\n")
 
@@ -129,7 +129,7 @@ async def test_slow_takes_its_time() -> None:
         token = await asked.token()
         began = loop.time()
         assert (await asked.ask("GET", "/slow?ms=150", token)).status == 200
-    assert loop.time() - began >= 0.15
+    assert loop.time() - began >= 0.149  # the clock counts milliseconds
 
 
 @pytest.mark.parametrize("count", [0, 1, 251, 64_256, 64_257, 1_000_000])

@@ -44,7 +44,7 @@ async def test_slow_api() -> None:
         await asked.control(on="api", fault="slow", delay_s=0.2, count=1)
         began = loop.time()
         assert (await asked.ask("GET", "/me", token)).status == 200
-        assert loop.time() - began >= 0.2
+        assert loop.time() - began >= 0.199  # the clock counts milliseconds
 
 
 async def test_down_api() -> None:
