@@ -88,10 +88,22 @@ class RequestHead:
     """The head of a request; not changed once it is read: the same bytes on the same connection are the same object.
 
     `target` is origin-form as received; `authority` is set where it came in absolute-form.
-    `prepared` is for the route that sends it: what it has made of this head, and for which of its configurations.
+    The rest is what others remember of it, each with whose memory it is: `routed` for the routes that it was matched
+    with, `admitted` for the match that let it pass, `prepared` for the route that sends it.
     """
 
-    __slots__ = ("authority", "fields", "http_10", "keep_alive", "method", "prepared", "raw", "target")
+    __slots__ = (
+        "admitted",
+        "authority",
+        "fields",
+        "http_10",
+        "keep_alive",
+        "method",
+        "prepared",
+        "raw",
+        "routed",
+        "target",
+    )
 
     def __init__(self, raw: bytes, method: bytes, target: bytes, http_10: bool, fields: Fields) -> None:
         self.raw = raw
@@ -100,6 +112,8 @@ class RequestHead:
         self.http_10 = http_10
         self.fields = fields
         self.authority: bytes | None = None
+        self.routed: tuple[object, int] | None = None
+        self.admitted: tuple[object, bytes] | None = None
         self.prepared: tuple[object, bytes] | None = None
         persistent = fields.persistent
         self.keep_alive = not http_10 if persistent is None else persistent
