@@ -10,6 +10,8 @@ request, and a frozen dataclass costs 2 us where this costs 0.5.
 
 from __future__ import annotations
 
+from typing import Any
+
 Field = tuple[bytes, int, int]  # folded name; where its line begins; where the next one does
 
 NOTHING: frozenset[bytes] = frozenset()
@@ -88,20 +90,19 @@ class RequestHead:
     """The head of a request; not changed once it is read: the same bytes on the same connection are the same object.
 
     `target` is origin-form as received; `authority` is set where it came in absolute-form.
-    The rest is what others remember of it, each with whose memory it is: `routed` for the routes that it was matched
-    with, `admitted` for the match that let it pass, `prepared` for the route that sends it.
+    The rest is what others remember of it, each with whose memory it is: `passed` is for the request path, the route
+    that took it and the target to send; `prepared` for that route, what it has made of the head.
     """
 
     __slots__ = (
-        "admitted",
         "authority",
         "fields",
         "http_10",
         "keep_alive",
         "method",
+        "passed",
         "prepared",
         "raw",
-        "routed",
         "target",
     )
 
@@ -112,8 +113,8 @@ class RequestHead:
         self.http_10 = http_10
         self.fields = fields
         self.authority: bytes | None = None
-        self.routed: tuple[object, int] | None = None
-        self.admitted: tuple[object, bytes] | None = None
+        # Any: a route, which is of a layer above.
+        self.passed: tuple[object, Any, bytes] | None = None
         self.prepared: tuple[object, bytes] | None = None
         persistent = fields.persistent
         self.keep_alive = not http_10 if persistent is None else persistent
@@ -128,7 +129,8 @@ class ResponseHead:
     """The head of a response to `method`; not changed once it is read.
 
     `status_line` is as received, `http_10` its version. `length` is the body's size in bytes, 0 for none, None where
-    the head does not tell; then `chunked` says whether the body tells its own end or the connection does.
+    the head does not tell; then `chunked` says whether the body tells its own end or the connection does. `prepared` is
+    for whoever relays it: what has been made of it, and for which route.
     """
 
     __slots__ = (
@@ -140,6 +142,7 @@ class ResponseHead:
         "keep_alive",
         "length",
         "method",
+        "prepared",
         "raw",
         "status",
         "status_line",
@@ -158,6 +161,7 @@ class ResponseHead:
         self.chunked = fields.chunked
         persistent = fields.persistent
         self.keep_alive = not http_10 if persistent is None else persistent
+        self.prepared: tuple[object, bytes] | None = None
         self._dropped: frozenset[bytes] | None = None
         self._relayed = b""
 

@@ -111,13 +111,20 @@ class Path:
         """Answer one request; return whether the connection may carry another."""
         client, head, body = trip.client, trip.head, trip.body
         try:
-            self._gate.admit(head, client.authorities)
-            match, route = self._routes.match(head)
-            trip.route = route
-            route.stats.in_flight += 1
-            if route.shield is not None and route.shield.covers(head):
-                return await self._answer_sdk(trip, route, route.shield)
-            trip.target = head.target if match.is_plain else match.admit(head)
+            passed = head.passed
+            if passed is not None and passed[0] is self._routes:  # the same head, on its connection, passes again
+                _, route, trip.target = passed
+                trip.route = route
+                route.stats.in_flight += 1
+            else:
+                self._gate.admit(head, client.authorities)
+                match, route = self._routes.match(head)
+                trip.route = route
+                route.stats.in_flight += 1
+                if route.shield is not None and route.shield.covers(head):
+                    return await self._answer_sdk(trip, route, route.shield)
+                trip.target = match.admit(head)
+                head.passed = (self._routes, route, trip.target)
             credential, token = route.credential, None
             if credential is not None:
                 token = credential.current() or await self._wait_for_token(trip, route, credential)

@@ -56,9 +56,13 @@ async def relay(trip: Trip, route: Route, response: ResponseHead, answer: Body) 
 
 def response_head(trip: Trip, route: Route, response: ResponseHead, answer: Body | None, *, keep_alive: bool) -> bytes:
     """Return the bytes of the head to relay: the upstream's lines, and what this connection needs (RFC 9112 6, 9)."""
-    dropped, http_10 = route.dropped_from(response), trip.head.http_10
+    http_10 = trip.head.http_10
     if keep_alive and not http_10 and (answer is None or response.length is not None or response.chunked):
-        return response.relayed(dropped) + b"\r\n"
+        prepared = response.prepared
+        if prepared is None or prepared[0] is not route:
+            prepared = response.prepared = (route, response.relayed(route.dropped_from(response)) + b"\r\n")
+        return prepared[1]
+    dropped = route.dropped_from(response)
     added = b"\r\n"
     if not keep_alive:
         added = b"Connection: close\r\n\r\n"

@@ -152,16 +152,10 @@ class Match:
         Raises:
             Refused: a rule forbids it, or would if the path were read otherwise.
         """
-        known = head.admitted
-        if known is not None and known[0] is self:
-            return known[1]
         if not self.is_plain:
             self._check(head)
-        target = self._rewritten(head) if self._rewrites else head.target
-        head.admitted = (self, target)
-        return target
-
-    def _rewritten(self, head: RequestHead) -> bytes:
+        if not self._rewrites:
+            return head.target
         rest = head.target[self._strip :]
         if rest[:1] != b"/":
             rest = b"/" + rest
@@ -238,15 +232,11 @@ class Routes(Generic[R]):
         """
         if self._catches_all:
             return self._routes[0]
-        known = head.routed
-        if known is not None and known[0] is self:
-            return self._routes[known[1]]
         path = head.path
         authority = authority_of(head)
-        for index, route in enumerate(self._routes):
+        for route in self._routes:
             match = route[0]
             if match.covers(path) and match.takes(authority):
-                head.routed = (self, index)
                 return route
         raise NoRoute("no route matches this path and host", reason="no_route")
 

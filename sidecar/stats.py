@@ -103,17 +103,33 @@ class RouteStats:
             self.count()
 
     def count(self) -> None:
-        """Count what was noted."""
+        """Count what was noted. `Histogram.observe` is written out here: three calls a request cost 0.4 us."""
         notes, self._notes = self._notes, []
+        duration, ttfb, overhead, requests = self.duration, self.ttfb, self.overhead, self.requests
+        durations, ttfbs, overheads = duration.counts, ttfb.counts, overhead.counts
+        duration_s = ttfb_s = overhead_s = 0.0
         for method, status, (began_at, waited_s, sent_at, answered_at, relayed_at, done_at) in notes:
-            self.duration.observe(done_at - began_at)
+            value = done_at - began_at
+            durations[bisect_left(DURATION_BOUNDS_S, value)] += 1
+            duration_s += value
             if answered_at:
-                self.ttfb.observe(answered_at - sent_at)
+                value = answered_at - sent_at
+                ttfbs[bisect_left(DURATION_BOUNDS_S, value)] += 1
+                ttfb_s += value
             if relayed_at:
-                self.overhead.observe(sent_at - began_at - waited_s + relayed_at - answered_at)
-            # A 101 is a success; 0 stands for the last class; past 599 is a server's error (RFC 9110 15).
-            code_class = (min(status // 100, 5) or 6) - 2 if status != 101 else 0
-            (self.requests.get(method) or self.requests[OTHER_METHOD])[code_class] += 1
+                value = sent_at - began_at - waited_s + relayed_at - answered_at
+                overheads[bisect_left(OVERHEAD_BOUNDS_S, value)] += 1
+                overhead_s += value
+            code_class = status // 100 - 2 if 200 <= status < 600 else _odd_class(status)
+            (requests.get(method) or requests[OTHER_METHOD])[code_class] += 1
+        duration.total += duration_s
+        ttfb.total += ttfb_s
+        overhead.total += overhead_s
+
+
+def _odd_class(status: int) -> int:
+    """Return the class of a status that names none: 101 is a success, 0 was aborted, past 599 is a server's error."""
+    return 0 if status == 101 else len(CODE_CLASSES) - (2 if status else 1)
 
 
 class CredentialStats:

@@ -230,8 +230,11 @@ class ClientConnection(Endpoint):
         if self._finishing:
             self.deadline = min(self._loop.time() + LINGER_S, self._cut_at)
             return
-        buffer, arrival = self._buffer, self._arrival
+        buffer, arrival, before = self._buffer, self._arrival, self._head
         if not buffer:
+            if arrival is not None and before is not None and data == before.raw and not arrival.done():
+                arrival.set_result(before.raw)  # the same head again
+                return
             if arrival is not None and data.find(END_OF_HEAD, 0, self._limits.head_bytes) == len(data) - 4 >= 0:
                 if not arrival.done() and data[0] != CR:
                     arrival.set_result(data)  # the usual: one head, and it came in one piece

@@ -211,7 +211,10 @@ class UpstreamConnection(Endpoint):
         if self.owner is None or self._head is not None:
             self.transport.abort()  # nobody asked: it would be taken for the answer to the next request
             return
-        held = self._buffer
+        held, last = self._buffer, self._last_head
+        if last is not None and not held and last.method == self._method and data.startswith(last.raw):
+            self._answer(last, data[len(last.raw) :])  # the same head again, which ends where that one did
+            return
         if held:
             # Grows in place, and only what is new is searched: a head of single bytes costs no more than one head.
             at = max(0, len(held) - len(END_OF_HEAD))
