@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 
 # Deadlines are checked this often, for all connections together: a timer per request would cost more than it is worth.
 SWEEP_S = 0.5
-# An upper bound for `limits.connections: auto`: what 12 KB a connection still fits into a small pod.
-MOST_CONNECTIONS = 10_000
 
 T = TypeVar("T")
 
@@ -141,6 +138,7 @@ class App:
     def _serve_apps(self) -> None:
         from sidecar.access import access_log
         from sidecar.dataplane.flow import ReplayMemory
+        from sidecar.dataplane.limits import most_connections
         from sidecar.dataplane.listener import Listener
         from sidecar.path import Path
 
@@ -427,12 +425,6 @@ def connection_limits(config: Config) -> Any:
         idle_timeout_s=limits.idle_timeout_s,
         body_idle_timeout_s=limits.body_idle_timeout_s,
     )
-
-
-def most_connections() -> int:
-    """Half of the process's file descriptors (a request needs two), at most 10,000."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(soft // 2, MOST_CONNECTIONS))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -166,12 +166,25 @@ class Path:
         sent again on a new one (on another pooled one only where the pool is full, and that may have ended as well);
         for one that may not, the socket is looked at before.
         """
-        body = trip.body
-        repeatable = trip.head.method in _REPEATABLE and (body is None or body.replayable)
+        head, body = trip.head, trip.body
+        fields, method = head.fields, head.method
+        repeatable = method in _REPEATABLE and (body is None or body.replayable)
         connection = route.pool.take_idle(certain=not repeatable) or await self._connect(trip, route)
         while True:
+            trip.connection = connection
+            trip.sent_at = perf_counter()
+            if fields.expects_continue and not trip.continued and not head.http_10:
+                asyncio.get_running_loop().call_later(EXPECT_PATIENCE_S, trip.go_on, connection)
             try:
-                return await self._send_on(connection, trip, route, token, replay=replay)
+                return await connection.send(
+                    trip,
+                    route.request_head(head, trip.target, token),
+                    method,
+                    body,
+                    chunked=fields.chunked,
+                    dropped=route.dropped,
+                    replay=replay,
+                )
             except Unanswered:
                 if not (connection.reused and repeatable and (body is None or body.replayable)):
                     raise
@@ -183,25 +196,6 @@ class Path:
             return await route.pool.connect()
         finally:
             trip.waited_s += perf_counter() - began_at
-
-    def _send_on(
-        self, connection: UpstreamConnection, trip: Trip, route: Route, token: Token | None, *, replay: bool
-    ) -> asyncio.Future[Response]:
-        head = trip.head
-        fields = head.fields
-        trip.connection = connection
-        trip.sent_at = perf_counter()
-        if fields.expects_continue and not trip.continued and not head.http_10:
-            asyncio.get_running_loop().call_later(EXPECT_PATIENCE_S, trip.go_on, connection)
-        return connection.send(
-            trip,
-            route.request_head(head, trip.target, token),
-            head.method,
-            trip.body,
-            chunked=fields.chunked,
-            dropped=route.dropped,
-            replay=replay,
-        )
 
     async def _after_rejection(
         self, trip: Trip, route: Route, credential: Credential, token: Token, rejected: Response

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import select
 from typing import TYPE_CHECKING, cast
 
 from sidecar.dataplane.door import Door
@@ -128,7 +127,9 @@ class ClientConnection(Endpoint):
         self._arrival = None
         self._reads_on = self._ended
         self.deadline = math.inf
-        head = self._head = self._listener.reader.read(raw, self._head)
+        head = self._head
+        if head is None or head.raw is not raw:  # those that `data_received` knew for the same are the same object
+            head = self._head = self._listener.reader.read(raw, head)
         fields = head.fields
         self.body = self._begin_body(fields) if fields.chunked or fields.length else None
         return head
@@ -399,12 +400,6 @@ class ClientConnection(Endpoint):
                 self._came_bytes = 0
                 self.deadline = self._loop.time() + self._body_idle_s
 
-    def _is_reset(self) -> bool:
-        """Whether the app has cut the connection: the loop does not see that while reading is stopped."""
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), 0)  # errors are always told
-        return bool(poll.poll(0))
-
     def _check_taken(self, now: float) -> None:
         """Cut a connection whose app has not taken a byte of its answer for too long; a slow one gets more time."""
         left_bytes = self.transport.get_write_buffer_size()
@@ -439,7 +434,7 @@ class ClientConnection(Endpoint):
 
     def check(self, now: float) -> None:
         """End the connection where its deadline has passed (called by the sweep)."""
-        if not self.reading and not self._finishing and self._is_reset():
+        if not self.reading and not self._finishing and self.is_reset():
             self.interrupt(ClientGone("the app has left"))
         if now >= self._takes_by:
             self._check_taken(now)

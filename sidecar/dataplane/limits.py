@@ -12,6 +12,10 @@ from dataclasses import dataclass
 RESERVED_DESCRIPTORS = 32
 
 
+# An upper bound for `limits.connections: auto`: what 12 KB a connection still fits into a small pod.
+MOST_CONNECTIONS = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long each phase of an upstream request may take."""
@@ -42,3 +46,9 @@ def descriptor_to_spare() -> bool:
             return not descriptors_run_out(probe.fileno())
     except OSError:
         return False
+
+
+def most_connections() -> int:
+    """Half of the process's file descriptors (a request needs two), at most 10,000."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(soft // 2, MOST_CONNECTIONS))
