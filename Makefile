@@ -34,7 +34,7 @@ long: servers
 cover: servers
 	@$(BIN)/pytest --cov --cov-report=term
 
-# Two million requests with leaving apps, resets and revoked tokens: about 6 minutes on two cores.
+# Two million requests with leaving apps, resets and revoked tokens: 4 to 7 minutes on two cores.
 soak: $(VENV)/.dev
 	@$(BIN)/python -m tests.soak
 
