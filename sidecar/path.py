@@ -294,7 +294,10 @@ class Path:
         if connection is not None and connection.owner is trip:
             connection.abort()
         if route is not None:
-            moments = (trip.started_at, trip.waited_s, trip.sent_at, trip.answered_at, trip.relayed_at, perf_counter())
-            route.stats.note((trip.head.method, trip.status, moments))
+            began_at, waited_s, sent_at = trip.started_at, trip.waited_s, trip.sent_at
+            done_at = perf_counter()
+            route.stats.note(
+                (trip.head.method, trip.status, began_at, waited_s, sent_at, trip.answered_at, trip.relayed_at, done_at)
+            )
         if self._access is not None:
             self._access(trip)

@@ -59,11 +59,10 @@ class Histogram:
         self.total += value
 
 
-# When a request began, how long it waited for a token or a connection, when it was sent, answered and relayed
-# (0 where it was not), and when it was done; in seconds of one clock.
-Moments = tuple[float, float, float, float, float, float]
-# A request that is done: method, status (0: none, or not whole), and when what happened.
-Note = tuple[bytes, int, Moments]
+# A request that is done: its method and status (0: none, or not whole); then when it began, how long it waited for a
+# token or a connection, when it was sent, answered and relayed (0 where it was not), and when it was done, in seconds
+# of one clock.
+Note = tuple[bytes, int, float, float, float, float, float, float]
 
 
 class RouteStats:
@@ -108,7 +107,7 @@ class RouteStats:
         duration, ttfb, overhead, requests = self.duration, self.ttfb, self.overhead, self.requests
         durations, ttfbs, overheads = duration.counts, ttfb.counts, overhead.counts
         duration_s = ttfb_s = overhead_s = 0.0
-        for method, status, (began_at, waited_s, sent_at, answered_at, relayed_at, done_at) in notes:
+        for method, status, began_at, waited_s, sent_at, answered_at, relayed_at, done_at in notes:
             value = done_at - began_at
             durations[bisect_left(DURATION_BOUNDS_S, value)] += 1
             duration_s += value

@@ -85,7 +85,7 @@ def test_a_status_beyond_599_is_relayed_and_counts_as_5xx(status: int) -> None:
         assert check_response(runner, b"GET", [head], end="stay", honest=True)
     stats = RouteStats()
     for _ in range(BATCH):
-        stats.note((b"GET", status, (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)))
+        stats.note((b"GET", status, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
     assert stats.requests[b"GET"] == [0, 0, 0, BATCH, 0]
 
 
