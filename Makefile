@@ -26,7 +26,7 @@ check: $(VENV)/.dev
 	@$(BIN)/lint-imports --no-logo
 
 # What takes longer than the suite may: short-lived tokens under load for a minute, 20,000 races at idle time-outs,
-# 10,000 idle connections.
+# 9,500 idle connections.
 long: servers
 	@SIDECAR_LONG=1 $(BIN)/pytest tests/main_job/test_short_lived_tokens.py tests/main_job/test_idle_crowd.py \
 		tests/wire/test_races_with_idle_time_outs.py

@@ -1,6 +1,6 @@
 """The composition root: builds everything from a `Config`, starts it, reloads it, drains it.
 
-The only place that makes long-lived tasks, servers and sessions. A start goes
+The only place that makes long-lived tasks and servers. A start goes
 in this order, because it is measured: the sockets are bound and listening
 before what serves them is loaded (0.1 s), so that an app that connects
 at once waits in the kernel's queue instead of being refused.
@@ -70,6 +70,7 @@ class App:
         self.started_at = self._clock.wall()
         self.draining = False
         self.last_reload: Reload | None = None
+        self._reloading = asyncio.Lock()  # a signal and an order may come together
         self._taken_at = self.started_at
         # Made by start()
         self._sockets: dict[Address, socket.socket] = {}
@@ -247,10 +248,11 @@ class App:
         if self._load is None:
             raise NothingToReload("this sidecar was started without a configuration that could be read again")
         try:
-            config = self._load()
-            for warning in config.warnings:
-                _log.warning("%s", warning)
-            await self._take(config)
+            async with self._reloading:
+                config = self._load()
+                for warning in config.warnings:
+                    _log.warning("%s", warning)
+                await self._take(config)
         except (ConfigError, StartError) as error:
             self.last_reload = Reload(self._clock.wall(), str(error))
             _log.error("the configuration is not taken, the old one stays: %s", error)

@@ -4,8 +4,8 @@ Everything else in a head is never looked at, and goes on as it was received:
 order, case, duplicates, white space. A `Field` is the span of one field line
 with its CRLF, so that leaving a field out is leaving its span out.
 
-The classes are slotted rather than frozen dataclasses: one of each is made per
-request, and a frozen dataclass costs 2 us where this costs 0.5.
+The classes are slotted rather than frozen dataclasses: one of each may be made for
+every request, and a frozen dataclass costs 2 us where this costs 0.5.
 """
 
 from __future__ import annotations

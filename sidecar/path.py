@@ -129,7 +129,7 @@ class Path:
             if credential is not None:
                 token = credential.current() or await self._wait_for_token(trip, route, credential)
                 if head.fields.lasts:
-                    token = await credential.lasting(token)
+                    token = await self._wait_for_lasting(trip, credential, token)
             if body is not None:
                 body.keep(route.replay_body_bytes, self._memory)
             answered = await self._send(trip, route, token)
@@ -158,6 +158,14 @@ class Path:
         finally:
             trip.waited_s = perf_counter() - began_at
             route.stats.token_wait.observe(trip.waited_s)
+
+    async def _wait_for_lasting(self, trip: Trip, credential: Credential, token: Token) -> Token:
+        """The request will last: wait a moment for a token that will last as well."""
+        began_at = perf_counter()
+        try:
+            return await credential.lasting(token)
+        finally:
+            trip.waited_s += perf_counter() - began_at
 
     async def _send(self, trip: Trip, route: Route, token: Token | None, *, replay: bool = False) -> Response:
         """Send the request, and wait for the answer's head.
@@ -188,6 +196,7 @@ class Path:
             except Unanswered:
                 if not (connection.reused and repeatable and (body is None or body.replayable)):
                     raise
+            trip.waited_s += perf_counter() - trip.sent_at  # in vain
             connection, replay = await self._connect(trip, route), True
 
     async def _connect(self, trip: Trip, route: Route) -> UpstreamConnection:
@@ -216,6 +225,7 @@ class Path:
             return rejected
         if trip.connection is not None and trip.connection.owner is trip:
             trip.connection.abort()  # the rest of the rejected answer is not wanted
+        trip.waited_s += perf_counter() - trip.sent_at  # for the rejection, and for the replacement
         try:
             answered = await self._send(trip, route, replacement, replay=True)
         except UpstreamError:
@@ -237,6 +247,8 @@ class Path:
     async def _answer_sdk(self, trip: Trip, route: Route, shield: Shield) -> bool:
         """Give the vendor's own SDK the placeholder that it asks for."""
         client, body = trip.client, trip.body
+        if trip.head.fields.expects_continue and not trip.head.http_10:
+            trip.go_on(None)
         await shield.take(body, route.name)
         keep_alive = trip.head.keep_alive and client.keeps_alive and (body is None or body.complete)
         trip.status = 200

@@ -130,3 +130,6 @@ async def _reloads(app: App, wanted: asyncio.Event) -> None:
             await app.reload()
         except (ConfigError, StartError):
             pass  # said in the log and the metrics
+        except Exception as error:
+            # A defect, after which the next signal must count. The type alone: its text could hold anything.
+            _log.error("the reload broke (%s); please report this", type(error).__name__)

@@ -74,7 +74,7 @@ class Trip:
             self.continued = True
         self.client.transport.write(head.relayed(self.route.dropped_from(head)) + b"\r\n")
 
-    def go_on(self, connection: UpstreamConnection) -> None:
+    def go_on(self, connection: UpstreamConnection | None) -> None:
         """The upstream has not said whether it wants the body: tell the app to send it."""
         waits = self.connection is connection and not self.status and not self.continued
         if waits and self.body is not None and not self.body.complete and not self.client.transport.is_closing():

@@ -34,7 +34,7 @@ class Admission:
             own: the Host values that name the listener.
 
         Raises:
-            BadRequest: no Host, or several.
+            BadRequest: no Host, or one that is none.
             Refused: a stranger.
             NoRoute: a path that is not served beyond loopback.
         """

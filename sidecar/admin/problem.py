@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 
 from sidecar.admin.answer import Answer
@@ -33,7 +34,7 @@ def of_error(error: Answerable) -> Answer:
     """Return the answer to an error of ours."""
     fields = [("Proxy-Status", f"sidecar; error={error.code}")]
     if error.retry_after_s is not None:
-        fields.append(("Retry-After", f"{error.retry_after_s:.0f}"))
+        fields.append(("Retry-After", f"{max(1, math.ceil(error.retry_after_s))}"))
     if error.status == 405:
         fields.append(("Allow", "GET, HEAD, POST"))
     return problem(error.status, error.title, error.detail, fields=tuple(fields))

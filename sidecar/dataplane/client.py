@@ -86,7 +86,7 @@ class ClientConnection(Endpoint):
         Args:
             new_bytes: how many at the end of what is there were not searched yet; None: all.
         """
-        if not self._buffer or not self._find_head(new_bytes):
+        if not self._buffer or self.fault is not None or not self._find_head(new_bytes):
             return b""
         buffer, end = self._buffer, self._head_end + 4
         self._head_end = -1
@@ -281,7 +281,7 @@ class ClientConnection(Endpoint):
     def _feed(self, data: bytes) -> None:
         """Pass on a piece of the body."""
         body, decoder = self.body, self._decoder
-        assert body is not None and decoder is not None  # noqa: S101  # set together in next_request()
+        assert body is not None and decoder is not None  # noqa: S101  # set together in _begin_body() and tunnel()
         try:
             piece, rest = decoder.feed(data)
         except BadFraming as error:

@@ -11,11 +11,13 @@ descriptor keeps it, and what is left in it goes to the connection's own decoder
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 
+from sidecar.dataplane.limits import descriptors_run_out
 from sidecar.tls import incoming_of
 
 # The most that is read: the beginning of a larger answer would be cut anyway.
@@ -36,6 +38,9 @@ class SpareSocket:
     def __init__(self, transport: asyncio.Transport) -> None:
         self._tls: ssl.SSLObject = transport.get_extra_info("ssl_object")
         self._number = os.dup(transport.get_extra_info("socket").fileno())
+        if descriptors_run_out(self._number):
+            self.close()
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     def last_words(self) -> Iterator[bytes]:
         """Yield what is left in it, decrypted."""

@@ -134,6 +134,8 @@ class Listener:
 
     def look_at(self, connection: ClientConnection, at: float) -> None:
         """Check a connection in the first sweep after `at`, and not before one around then."""
+        if connection not in self.connections:
+            return  # it is gone, and its task ends it once more
         self._agenda.get(connection.on_agenda, _NOBODY).discard(connection)
         moment = connection.on_agenda = int(at / AGENDA_S)
         there = self._agenda.get(moment)

@@ -145,10 +145,10 @@ class Pool:
             self._waiting.remove(place)
         elif not place.cancelled():
             connection = place.result()
-            if connection is not None:
-                self.give_back(connection)
-            else:
+            if connection is None:
                 self._free_place()
+            elif not connection.transport.is_closing():  # else it is forgotten already
+                self.give_back(connection)
 
     def _call_next(self, connection: UpstreamConnection) -> bool:
         """Give a free connection to the request that has waited longest; return whether there was one."""

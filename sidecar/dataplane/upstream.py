@@ -1,4 +1,4 @@
-"""One connection to an upstream, and the origin it belongs to.
+"""One connection to an upstream.
 
 A connection carries one request at a time: `send`, then its future response,
 then the body flows by itself. When the response has ended and its request was sent
@@ -189,11 +189,6 @@ class UpstreamConnection(Endpoint):
         head = self._last_head
         value = head.fields.value(b"keep-alive") if head is not None else None
         return parse_hint(value) if value is not None else None
-
-    @property
-    def idle(self) -> bool:
-        """Whether it may be given to the next request."""
-        return self.owner is None and not self.transport.is_closing()
 
     # asyncio's callbacks
 

@@ -304,3 +304,20 @@ async def test_an_app_that_cuts_its_upload_off_while_nobody_reads_it(waits_for: 
         wire.reset()
         await until(lambda: len(sidecar.app_connections()) == count - 1, within_s=1)
         free.set()
+
+
+async def test_what_an_app_has_pipelined_is_not_asked_for_once_it_has_left() -> None:
+    """It did not take its answers, and the next ones wait for that; then it is gone, and nobody wants them."""
+    async with in_front_of(always(response(b"x" * 200_000))) as (sidecar, upstream):
+        wire = await sidecar.connect()
+        wire.stop_reading()
+        await wire.send(sidecar.ask_bytes() * 200 + sidecar.ask_bytes("POST", "/", "Content-Length: 5"))
+        await until(lambda: sidecar.app_connections() and not sidecar.app_connections()[0].writable)
+        asked = -1
+        while asked != len(upstream.requests):  # until it waits for the app
+            asked = len(upstream.requests)
+            await asyncio.sleep(0.05)
+        assert asked < 200
+        wire.reset()
+        await sidecar.nothing_left(2.0)
+        assert len(upstream.requests) == asked

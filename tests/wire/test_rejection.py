@@ -303,3 +303,20 @@ async def test_a_large_rejected_answer_is_not_waited_for() -> None:
     async with with_tokens(script, Tokens()) as (sidecar, upstream):
         assert (await sidecar.ask()).status == 200
         assert len(upstream.connections) == 2
+
+
+async def test_what_a_replay_waits_for_is_not_our_own_time() -> None:
+    """Neither the first answer nor the exchange counts as overhead; only what we did between them."""
+
+    async def script(wire: Wire) -> None:
+        while True:
+            request = await wire.request()
+            await asyncio.sleep(0.1)
+            await wire.send(response() if request.value("authorization") == b"Bearer token-2" else CHALLENGE)
+
+    async with with_tokens(script, Tokens()) as (sidecar, _):
+        assert (await sidecar.ask()).status == 200
+        stats = sidecar.app.stats.routes["crm"]
+        stats.count()
+        assert stats.duration.total >= 0.199
+        assert stats.overhead.total < 0.05

@@ -82,3 +82,16 @@ async def test_nothing_on_an_agent_safe_route_begins_a_login() -> None:
         assert upstream.requests == []
         for path in ("/mcp", "/mcp/register", "/tokens", "/authorized"):
             assert (await sidecar.ask("GET", path)).status == 200
+
+
+async def test_an_sdk_that_waits_to_be_told_to_post_its_key() -> None:
+    """RFC 9110 10.1.1: with Expect the body may come only after the 100."""
+    async with in_front_of(_echo_token, credential=SHIELDED) as (sidecar, upstream):
+        wire = await sidecar.connect()
+        body = b'{"apiKey": "gct_placeholder"}'
+        lines = ("Expect: 100-continue", f"Content-Length: {len(body)}")
+        await wire.send(sidecar.ask_bytes("POST", "/auth/token", *lines))
+        assert (await wire.response()).status == 100
+        await wire.send(body)
+        assert (await wire.response()).status == 200
+        assert upstream.requests == []
