@@ -16,13 +16,7 @@ from sidecar.admin.server import AdminServer
 from sidecar.admin.view import Reload, RouteView
 from tests.admin.running import NOW, MadeUpProcess, credential, endpoints, running
 from tests.cli.command import sidecar, sidecar_beside
-
-
-def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-    return port
+from tests.ports import free_port
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import environment, sidecar, sidecar_beside
-from tests.cli.test_ask import free_port
+from tests.ports import free_port
 
 CONFIG = """
 listen: 127.0.0.1:{port}

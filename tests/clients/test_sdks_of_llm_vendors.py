@@ -17,7 +17,7 @@ from tests.clients.llm_api import WORDS, LlmApi
 from tests.clients.mirror import Mirror
 from tests.clients.stand import KEY, credential, discreet, serving
 from tests.main_job.process import SidecarProcess
-from tests.servers.process import free_port
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     import anthropic

@@ -12,8 +12,9 @@ import websockets.sync.server
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from tests.ports import free_port
 from tests.servers import programs
-from tests.servers.process import ServerProcess, accepts, free_port
+from tests.servers.process import ServerProcess, accepts
 
 CHAT = Subprotocol("chat")
 MOST_BYTES = 2**22

@@ -16,7 +16,8 @@ import yaml
 from tests.cli.command import environment
 from tests.fakes import until
 from tests.main_job.canary import found
-from tests.servers.process import ServerProcess, answers, free_port
+from tests.ports import free_port
+from tests.servers.process import ServerProcess, answers
 
 # In base64: `{"`, with which every JWT begins.
 JWT_START = "eyJ"

@@ -32,9 +32,9 @@ from tests.main_job.secretive import (
     CanaryEndpoint,
     canary_upstream,
 )
+from tests.ports import free_port
 from tests.servers.certificates import Certificates
 from tests.servers.nginx import Nginx
-from tests.servers.process import free_port
 
 ENVIRON = {"CANARY_KEY": ENV_KEY.decode()}
 OUTCOMES = ("key_rejected", "server_error", "network", "bad_response")

@@ -8,9 +8,9 @@ from tests.main_job.client import Admin, Client
 from tests.main_job.configuration import ENVIRON, SHORT_LIVES, oidc_credential, route, vendor_credential
 from tests.main_job.process import running
 from tests.main_job.vendors import vendor
+from tests.ports import free_port
 from tests.servers.nginx import Nginx
 from tests.servers.oidc import OidcProvider
-from tests.servers.process import free_port
 
 BACKOFF_MOST_S = 1.0
 # An exchange, and the time between two looks.

@@ -11,7 +11,7 @@ import yaml
 
 from tests.cli.command import sidecar
 from tests.main_job.configuration import Section, route
-from tests.servers.process import free_port
+from tests.ports import free_port
 
 WRONG = """\
 listen: 0.0.0.0:8080

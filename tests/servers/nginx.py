@@ -22,9 +22,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.servers import programs
 from tests.servers.certificates import Certificates
-from tests.servers.process import POLL_S, ServerProcess, accepts, free_port
+from tests.servers.process import POLL_S, ServerProcess, accepts
 
 BLOCK_BYTES = 1024 * 1024
 

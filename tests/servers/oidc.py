@@ -8,8 +8,9 @@ from pathlib import Path
 
 import jwt
 
+from tests.ports import free_port
 from tests.servers import programs
-from tests.servers.process import ServerProcess, answers, free_port
+from tests.servers.process import ServerProcess, answers
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
 from tests.servers import programs
-from tests.servers.process import ANSWER_WITHIN_S, ServerProcess, answers, free_port
+from tests.servers.process import ANSWER_WITHIN_S, ServerProcess, answers
 
 COLLECTION = "/api/collections/_superusers"
 

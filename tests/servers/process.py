@@ -19,13 +19,6 @@ POLL_S = 0.02
 ANSWER_WITHIN_S = 10.0
 
 
-def free_port() -> int:
-    """Return a loopback TCP port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def accepts(port: int) -> bool:
     """Return whether something on this machine accepts connections on the port."""
     try:

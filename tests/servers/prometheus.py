@@ -10,8 +10,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
 from tests.servers import programs
-from tests.servers.process import ANSWER_WITHIN_S, POLL_S, ServerProcess, answers, free_port
+from tests.servers.process import ANSWER_WITHIN_S, POLL_S, ServerProcess, answers
 
 
 def promtool_check(metrics: str) -> str:

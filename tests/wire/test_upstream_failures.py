@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import socket
 import ssl
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from sidecar.dataplane.limits import Timeouts
 from sidecar.tls import TLSRules
 from tests.fakes import Message, Script, Wire, always, response, upstream
+from tests.ports import free_port
 from tests.servers.certificates import Certificates
 from tests.wire.blackhole import blackhole
 from tests.wire.running import Running, in_front_of, route_to, sidecar
@@ -30,12 +30,6 @@ def assert_ours(answer: Message, status: int, error: bytes) -> None:
     assert problem["status"] == status
     assert problem["title"] and problem["detail"]
     assert b"the-key" not in answer.head + answer.body
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 async def test_an_upstream_that_refuses_connections() -> None:
