@@ -85,6 +85,10 @@ location / { return 200 "$request_method $request_uri\\n"; }
 """
 
 
+# Within a millisecond, on a machine that is not busy.
+_LOGGED_WITHIN_S = 0.05
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One request as nginx saw it. Times are wall-clock seconds; texts are "" where there was none."""
@@ -167,7 +171,11 @@ class Nginx(ServerProcess):
         return [Seen(**json.loads(line)) for line in lines]
 
     def forget(self) -> None:
-        """Empty the log."""
+        """Empty the log, once what is over has been logged: nginx does that after the last byte."""
+        size = -1
+        while size != (now := self.access_log.stat().st_size):
+            size = now
+            time.sleep(_LOGGED_WITHIN_S)
         os.truncate(self.access_log, 0)
 
     def _log_lines(self) -> list[str]:
