@@ -25,7 +25,6 @@ LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _FOLD = str.maketrans("_.", "--")
 # A name or an address, and a port. RFC 3986 lets a name hold more; none that is looked up does.
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-_NEVER = frozenset((b"CONNECT", b"TRACE"))
 _OWN_SITES = frozenset((b"same-origin", b"none"))
 
 
@@ -85,11 +84,9 @@ class Gate:
             own: the Host values that name the listener it came in on.
 
         Raises:
-            BadRequest: no Host, one that is none, a method that no proxy like this serves.
+            BadRequest: no Host, or one that is none.
             Refused: a stranger.
         """
-        if head.method in _NEVER:
-            raise BadRequest("this method is not served here", reason="method", status=405)
         fields = head.fields
         host = fields.host
         if host is None:

@@ -66,7 +66,7 @@ _match_request_line = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP
 _match_status_line = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t -~\x80-\xff]*)?\r\n").match
 # A method is any token (RFC 9110 9.1). llhttp knows 34, and what else it looks at depends on it for some:
 # all but these are a POST to it.
-_TO_LLHTTP = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS CONNECT".split())
+_TO_LLHTTP = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS".split())
 # In whatever case: some servers fold it. TRACK is TRACE to IIS; PRI is for nobody to use (RFC 9113 11.6).
 _NEVER = frozenset((b"CONNECT", b"TRACE", b"TRACK", b"PRI"))
 # What every server's 64 bits hold, with a sign: a larger number is not the same to all.
@@ -193,8 +193,6 @@ def _not_a_request(raw: bytes, why: str) -> BadRequest:
 
 def _absolute_form(head: RequestHead) -> None:
     """Take apart `http://authority/path` (RFC 9112 3.2.2); the gate decides whether the authority is ours."""
-    if head.method in (b"CONNECT", b"TRACE"):
-        return  # the gate's 405 says more
     if head.target[:7].lower() != b"http://":
         raise BadRequest("the target must start with / (RFC 9112 3.2.1)", reason="target")
     authority, slash, rest = head.target[7:].partition(b"/")
