@@ -59,14 +59,7 @@ from sidecar.credentials.status import CredentialStatus, State, Trigger
 from sidecar.credentials.token import Token, refresh_at
 from sidecar.credentials.verdicts import Verdicts, same
 from sidecar.credentials.waiters import Waiters, anew
-from sidecar.errors import (
-    CredentialError,
-    ExchangeFailed,
-    KeyRejected,
-    KeyUnavailable,
-    NoToken,
-    Overloaded,
-)
+from sidecar.errors import CredentialError, ExchangeFailed, KeyRejected, KeyUnavailable, NoToken, Overloaded
 from sidecar.secret import Secret
 
 # How long the task may sleep without looking at the wall clock.
@@ -366,13 +359,13 @@ class Credential:
             if self._clock.wall() >= token.expires_at:
                 raise ExchangeFailed("bad_response", "the token had expired by the time its answer was complete")
         except KeyUnavailable as error:
-            self._failed(ExchangeFailed("key_rejected", str(error)), trigger, started_s)
+            await self._failed(ExchangeFailed("key_rejected", str(error)), trigger, started_s)
         except ExchangeFailed as error:
-            self._failed(error, trigger, started_s)
+            await self._failed(error, trigger, started_s)
         except Exception as error:
             # A defect, which the task must outlive. The type alone: its text could hold anything.
             broke = f"the exchange broke ({type(error).__name__})"
-            self._failed(ExchangeFailed("bad_response", broke), trigger, started_s)
+            await self._failed(ExchangeFailed("bad_response", broke), trigger, started_s)
         else:
             self._succeeded(token, trigger, started_s)
         finally:
@@ -394,9 +387,12 @@ class Credential:
         self._key_rejected = False
         self._waiters.tell(token)
 
-    def _failed(self, error: ExchangeFailed, trigger: Trigger, started_s: float) -> None:
+    async def _failed(self, error: ExchangeFailed, trigger: Trigger, started_s: float) -> None:
         """Take in a failure: the exchange stays due. A key once refused is probed slowly, whatever else fails."""
         self._history.add(trigger, error.outcome, error.detail, started_s)
+        if error.outcome == "key_rejected" and await self._key.replaced(patient=not self._key_rejected):
+            self._want_new_key()
+            return
         self._wanted = trigger
         self._key_rejected = self._key_rejected or error.outcome == "key_rejected"
         now_s = self._clock.monotonic()

@@ -2,6 +2,10 @@
 
 The first key is taken as it is read. One that appears later, or takes another's place, has to
 settle (`KeyWatch`). A source that is not watched is asked again only while there is no key.
+
+A key that somebody regenerates is dead at once, and the new one was put into its place a moment
+before or will be a moment after. So a refusal is not believed before the source was looked at
+(`replaced`), and whoever waits for a token goes on waiting meanwhile.
 """
 
 from __future__ import annotations
@@ -19,6 +23,9 @@ from sidecar.secret import Secret
 KEY_CHECK_S = 1.0
 # A source that is not watched may be a program that a person has to unlock: it is asked rarely.
 _UNWATCHED_CHECK_S = 15.0
+# For how long after the refusal of a key that was good another one is looked for. With the second look at it, and at
+# 300 requests a second, this is what 1000 places for those who wait (`limits.waiting`) allow.
+REPLACED_WITHIN_S = 2.0
 
 _log = logging.getLogger("sidecar.credential")
 
@@ -89,6 +96,25 @@ class KeyInUse:
         self.secret = key
         self._proved = False
         return True
+
+    async def replaced(self, *, patient: bool) -> bool:
+        """The key was refused: return whether its source holds another one, which is then the one in use.
+
+        Args:
+            patient: where the key was good before, look for `REPLACED_WITHIN_S`; else one look must do.
+        """
+        if not self._source.watched:
+            return False
+        give_up_at = self._clock.monotonic() + (REPLACED_WITHIN_S if patient and self._proved else 0.0)
+        if not self._watch.is_settling:
+            self._look_at = -math.inf  # only the two looks that must agree have to be apart
+        while True:
+            await asyncio.sleep(max(0.0, self.next_look_s()))
+            if await self.changed():
+                _log.warning("credential %s: the endpoint refused the key that was there before", self._name)
+                return True
+            if self._clock.monotonic() >= give_up_at and not self._watch.is_settling:
+                return False
 
     def proved(self) -> None:
         """An exchange of the key has brought a token: say so, once for each key."""

@@ -159,6 +159,11 @@ class KeyWatch:
         self._reading: asyncio.Task[Secret] | None = None
         self.problem: str | None = None
 
+    @property
+    def is_settling(self) -> bool:
+        """Whether the last poll has read a new key, so that the next one may return it."""
+        return self._candidate is not None
+
     async def poll(self, known: Secret | None) -> Secret | None:
         """Return the new key when it has changed and settled; else None, within `PATIENCE_S`.
 
@@ -183,8 +188,10 @@ class KeyWatch:
         self.problem = None
         if key == known:
             return None
+        if key == before:
+            return key
         self._candidate = key
-        return key if key == before else None
+        return None
 
     def close(self) -> None:
         """Give up a read that has not ended."""
