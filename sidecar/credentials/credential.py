@@ -321,6 +321,9 @@ class Credential:
 
     async def _sleep(self, pause_s: float) -> None:
         """Sleep until something may have become due: so long, or until something is wanted, or the next look."""
+        left_s = self._valid_until - self._clock.wall()
+        if 0 < left_s < pause_s:
+            pause_s = left_s  # a clock that is set back until then must not make the token last
         pause_s = max(LEAST_PAUSE_S, min(pause_s, self._key.next_look_s(), CLOCK_CHECK_S))
         self._changed.clear()
         with suppress(TimeoutError):

@@ -74,6 +74,20 @@ async def test_a_token_is_not_worn_past_its_life_by_a_clock_that_is_set_back() -
         assert kept.state == "expired"
 
 
+@pytest.mark.parametrize("before_the_end_s", [14.0, 9.0, 3.0, 0.3])
+@in_virtual_time
+async def test_nor_by_one_that_is_set_back_just_before_its_end(before_the_end_s: float) -> None:
+    """Between two looks at the clocks, and no request would look at them before it takes the token."""
+    async with keeping(Says(life_s=900), then=DOWN, source=FakeKeySource(watched=False), rng=lambda: 0.999) as kept:
+        await kept.credential.wait()
+        await asyncio.sleep(900 - before_the_end_s)
+        kept.clock.move(-HOUR_S)
+        await asyncio.sleep(before_the_end_s - 0.01)
+        kept.valid()
+        await asyncio.sleep(0.03)
+        assert kept.credential.current() is None
+
+
 @in_virtual_time
 async def test_a_clock_that_is_set_back_during_an_exchange_does_not_age_its_token() -> None:
     """The token came after it: its times are by the new clock."""
