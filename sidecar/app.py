@@ -18,19 +18,18 @@ from weakref import WeakSet
 from sidecar import __version__
 from sidecar.clock import Clock, SystemClock
 from sidecar.config.restart import needing_restart
-from sidecar.config.values import Address, Config
+from sidecar.config.values import Config
 from sidecar.credentials.status import CredentialStatus
+from sidecar.doors import Doors, as_bound, bind, close_all
 from sidecar.errors import Answerable, ConfigError, KeyUnavailable, NothingToReload, StartError
-from sidecar.gate import authorities
 from sidecar.secret import Secret
-from sidecar.sockets import BACKLOG, UnixSocket, listen_tcp, listen_unix
+from sidecar.sockets import UnixSocket
 from sidecar.stats import Stats
 
 if TYPE_CHECKING:
     from sidecar.admin.server import AdminServer
     from sidecar.admin.view import Reload, RouteView
     from sidecar.assembly import Parts
-    from sidecar.dataplane.door import Door
     from sidecar.dataplane.listener import Listener
     from sidecar.dataplane.pool import Pool
     from sidecar.metrics import Gauges
@@ -73,9 +72,7 @@ class App:
         self._reloading = asyncio.Lock()  # a signal and an order may come together
         self._taken_at = self.started_at
         # Made by start()
-        self._sockets: dict[Address, socket.socket] = {}
-        self._servers: dict[Address, asyncio.Server] = {}
-        self._doors: dict[Address, Door] = {}
+        self._doors = Doors()
         self._admin_socket: socket.socket | None = None
         self._tasks: dict[object, asyncio.Task[None]] = {}
         self._tasks_running = 0
@@ -94,34 +91,25 @@ class App:
         Raises:
             StartError: an address is in use, or something that is needed cannot be read.
         """
+        config = self._config
+        bound = self._doors.bind(config.listen, config.gate)
         try:
-            for address in self._config.listen:
-                self._sockets[address] = self._bind(address, "listen")
-            self._admin_socket = self._bind(self._config.admin.listen, "admin.listen")
-            self._parts = await self._assembled(self._config, None)
+            self._admin_socket = bind(config.admin.listen, config.gate, "admin.listen")
+            self._parts = await self._assembled(config, None)
         except StartError:
-            for sock in self._bound():
-                sock.close()
+            close_all(bound)
+            if self._admin_socket is not None:
+                self._admin_socket.close()
             raise
         from sidecar.dataplane.pool import follow_names
 
         self._pools.update(self._parts.pools.values())
         self._serve_apps()
-        for address, sock in self._sockets.items():
-            await self._accept(address, sock)
+        await self._doors.open(bound, self._listener, config.gate)
         self._run_credentials()
         await self._serve_admin()
         self._start_task("sweep", self._sweep())
         self._start_task("names", follow_names(self._pools))
-
-    def _bind(self, address: Address, key: str) -> socket.socket:
-        if address.path is not None:
-            return listen_unix(address.path, self._config.gate.socket_mode, key)
-        return listen_tcp(address.host, address.port, key, loopback=address.is_loopback)
-
-    def _bound(self) -> list[socket.socket]:
-        admin = self._admin_socket
-        return [*self._sockets.values(), *([admin] if admin is not None else [])]
 
     async def _assembled(self, config: Config, before: Parts | None) -> Parts:
         from sidecar.assembly import assemble, key_source
@@ -175,29 +163,6 @@ class App:
         self._tasks_running -= 1
         _report(task)
 
-    async def _accept(self, address: Address, sock: socket.socket) -> None:
-        from sidecar.dataplane.door import Door
-
-        door = self._doors[address] = Door()
-        self._switch_door(address)
-        protocol = self._listener.protocol(door)
-        # Said again, because asyncio makes it 100: of a crowd that comes at once, the rest would wait a second or more.
-        loop = asyncio.get_running_loop()
-        if address.path is not None:
-            self._servers[address] = await loop.create_unix_server(protocol, sock=sock, backlog=BACKLOG)
-        else:
-            self._servers[address] = await loop.create_server(protocol, sock=sock, backlog=BACKLOG)
-        _log.info("listening on %s", _as_bound(address, sock))
-
-    def _switch_door(self, address: Address) -> None:
-        """Have new connections to this address find whom the configuration lets in."""
-        gate = self._config.gate
-        if address.path is not None:
-            self._doors[address].switch(authorities(None, gate.hosts), frozenset(gate.peer_uids))
-            return
-        port = self._sockets[address].getsockname()[1]
-        self._doors[address].switch(authorities(port, gate.hosts, address.name), frozenset())
-
     def _run_credentials(self) -> None:
         for made in self._parts.credentials.values():
             if made.credential not in self._tasks:
@@ -229,7 +194,7 @@ class App:
             endpoints, self._spawn, loopback=admin.listen.is_loopback, own_hosts=self._config.gate.hosts
         )
         await self._admin.start(self._admin_socket)
-        _log.info("admin listener on %s", _as_bound(admin.listen, self._admin_socket))
+        _log.info("admin listener on %s", as_bound(admin.listen, self._admin_socket))
 
     # Reloading
 
@@ -262,15 +227,11 @@ class App:
         _log.info("the configuration is taken")
 
     async def _take(self, config: Config) -> None:
-        added: dict[Address, socket.socket] = {}
+        added = self._doors.bind(config.listen, config.gate)
         try:
-            for address in config.listen:
-                if address not in self._servers:
-                    added[address] = self._bind(address, "listen")
             parts = await self._assembled(config, self._parts)
         except StartError:
-            for sock in added.values():
-                sock.close()
+            close_all(added)
             raise
         if keys := needing_restart(self._started_with, config):
             _log.warning("changed, but a restart is needed for it to count everywhere: %s", ", ".join(keys))
@@ -280,17 +241,9 @@ class App:
         self._path.switch(parts.gate, parts.routes)
         self._admin.know_as(config.gate.hosts)
         self._run_credentials()
-        for address in self._servers:
-            self._switch_door(address)
-        for address, sock in added.items():
-            self._sockets[address] = sock
-            await self._accept(address, sock)
-        for address in [address for address in self._servers if address not in config.listen]:
-            sock = self._sockets.pop(address)
-            if isinstance(sock, UnixSocket):
-                sock.remove()
-            self._servers.pop(address).close()
-            self._doors.pop(address)
+        self._doors.switch(config.gate)
+        await self._doors.open(added, self._listener, config.gate)
+        self._doors.close(config.listen)
         await self._retire(before, parts)
 
     async def _retire(self, before: Parts, parts: Parts) -> None:
@@ -312,8 +265,7 @@ class App:
         drain = self._config.drain
         if drain.lame_duck_s:
             await asyncio.sleep(drain.lame_duck_s)
-        for server in self._servers.values():
-            server.close()
+        self._doors.close()
         self._listener.drain()
         await self._listener.emptied(drain.most_s)
         for task in self._tasks.values():
@@ -323,9 +275,8 @@ class App:
         for pool in tuple(self._pools):
             pool.close()
         await self._admin.stop()
-        for sock in self._bound():
-            if isinstance(sock, UnixSocket):
-                sock.remove()
+        if isinstance(self._admin_socket, UnixSocket):
+            self._admin_socket.remove()
 
     def quit(self) -> None:
         """Begin to stop (the admin listener's order)."""
@@ -347,7 +298,7 @@ class App:
     @property
     def addresses(self) -> Sequence[tuple[str, int]]:
         """Host and port of each TCP listener of apps, as bound."""
-        return [sock.getsockname()[:2] for address, sock in self._sockets.items() if address.path is None]
+        return self._doors.addresses
 
     @property
     def admin_address(self) -> tuple[str, int]:
@@ -359,7 +310,7 @@ class App:
     @property
     def listeners(self) -> Sequence[str]:
         """The addresses that apps connect to."""
-        return [_as_bound(address, sock) for address, sock in self._sockets.items()]
+        return self._doors.names
 
     @property
     def routes(self) -> Sequence[RouteView]:
@@ -408,11 +359,6 @@ class App:
             tasks=self._tasks_running,
             reload_at=self._taken_at,
         )
-
-
-def _as_bound(address: Address, sock: socket.socket) -> str:
-    """Return an address for people, with the port that it has got."""
-    return str(address if address.path is not None else Address(address.host, sock.getsockname()[1]))
 
 
 def connection_limits(config: Config) -> Any:

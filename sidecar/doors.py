@@ -1,0 +1,126 @@
+"""The sockets that apps connect to: bound, served, switched to another gate, closed.
+
+A start binds them before what serves them is loaded, so that an app that connects at
+once waits in the kernel's queue. A reload binds the new ones before it takes anything:
+where one cannot be had, nothing has changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from sidecar.config.values import Address, GateConfig
+from sidecar.errors import StartError
+from sidecar.gate import authorities
+from sidecar.sockets import BACKLOG, UnixSocket, listen_tcp, listen_unix
+
+if TYPE_CHECKING:
+    from sidecar.dataplane.door import Door
+    from sidecar.dataplane.listener import Listener
+
+_log = logging.getLogger("sidecar")
+
+
+class Doors:
+    """All sockets of apps. None is there until `bind` and `open`."""
+
+    def __init__(self) -> None:
+        self._sockets: dict[Address, socket.socket] = {}
+        self._servers: dict[Address, asyncio.Server] = {}
+        self._doors: dict[Address, Door] = {}
+
+    def bind(self, addresses: Collection[Address], gate: GateConfig) -> dict[Address, socket.socket]:
+        """Return a listening socket for each of the addresses that has none yet.
+
+        Raises:
+            StartError: one cannot be had; then none was kept.
+        """
+        bound: dict[Address, socket.socket] = {}
+        try:
+            for address in addresses:
+                if address not in self._sockets:
+                    bound[address] = bind(address, gate, "listen")
+        except StartError:
+            close_all(bound)
+            raise
+        return bound
+
+    async def open(self, bound: Mapping[Address, socket.socket], listener: Listener, gate: GateConfig) -> None:
+        """Let apps in by these sockets."""
+        for address, sock in bound.items():
+            self._sockets[address] = sock
+            await self._open(address, sock, listener, gate)
+
+    async def _open(self, address: Address, sock: socket.socket, listener: Listener, gate: GateConfig) -> None:
+        from sidecar.dataplane.door import Door
+
+        door = self._doors[address] = Door()
+        self._switch(address, gate)
+        protocol = listener.protocol(door)
+        # Said again, because asyncio makes it 100: of a crowd that comes at once, the rest would wait a second or more.
+        loop = asyncio.get_running_loop()
+        if address.path is not None:
+            self._servers[address] = await loop.create_unix_server(protocol, sock=sock, backlog=BACKLOG)
+        else:
+            self._servers[address] = await loop.create_server(protocol, sock=sock, backlog=BACKLOG)
+        _log.info("listening on %s", as_bound(address, sock))
+
+    def switch(self, gate: GateConfig) -> None:
+        """Have new connections find whom this gate lets in."""
+        for address in self._doors:
+            self._switch(address, gate)
+
+    def _switch(self, address: Address, gate: GateConfig) -> None:
+        if address.path is not None:
+            self._doors[address].switch(authorities(None, gate.hosts), frozenset(gate.peer_uids))
+            return
+        port = self._sockets[address].getsockname()[1]
+        self._doors[address].switch(authorities(port, gate.hosts, address.name), frozenset())
+
+    def close(self, wanted: Collection[Address] = ()) -> None:
+        """Let nobody in any more but by these addresses; who is in stays."""
+        for address in [address for address in self._servers if address not in wanted]:
+            sock = self._sockets.pop(address)
+            if isinstance(sock, UnixSocket):
+                sock.remove()
+            self._servers.pop(address).close()
+            self._doors.pop(address)
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each TCP socket, as bound."""
+        return [sock.getsockname()[:2] for address, sock in self._sockets.items() if address.path is None]
+
+    @property
+    def names(self) -> list[str]:
+        """Each address, for people."""
+        return [as_bound(address, sock) for address, sock in self._sockets.items()]
+
+
+def bind(address: Address, gate: GateConfig, key: str) -> socket.socket:
+    """Return a listening socket.
+
+    Args:
+        key: where the address comes from, for the error.
+
+    Raises:
+        StartError: it is in use, or cannot be had.
+    """
+    if address.path is not None:
+        return listen_unix(address.path, gate.socket_mode, key)
+    return listen_tcp(address.host, address.port, key, loopback=address.is_loopback)
+
+
+def close_all(bound: Mapping[Address, socket.socket]) -> None:
+    """Close sockets that nobody serves yet."""
+    for sock in bound.values():
+        sock.close()
+
+
+def as_bound(address: Address, sock: socket.socket) -> str:
+    """Return an address for people, with the port that it has got."""
+    return str(address if address.path is not None else Address(address.host, sock.getsockname()[1]))
