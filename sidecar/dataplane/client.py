@@ -15,10 +15,11 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, cast
 
+from sidecar.dataplane.departure import ends_unread, is_reset
 from sidecar.dataplane.door import Door
 from sidecar.dataplane.flow import HELD_BYTES, Body, Endpoint
 from sidecar.dataplane.framing import BadFraming, ChunkedDecoder, SizedDecoder, UntilClose, body_decoder
-from sidecar.dataplane.http1 import END_OF_HEAD
+from sidecar.dataplane.http1 import END_OF_HEAD, too_large
 from sidecar.errors import BadRequest, ClientGone, SidecarError
 from sidecar.messages import Fields, RequestHead
 
@@ -55,14 +56,9 @@ class ClientConnection(Endpoint):
         self._limits = listener.limits
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
-        self._ended = False
-        self._reads_on = False
-        self._over = listener.draining
-        self._finishing = False
-        self._cut_at = math.inf
-        self._takes_by = math.inf
-        self._untaken_bytes = math.inf
-        self.deadline = math.inf
+        self._ended = self._reads_on = False
+        self._over, self._finishing = listener.draining, False
+        self.deadline = self._cut_at = self._takes_by = self._untaken_bytes = math.inf
         self.on_agenda = 0
         # Per request
         self._buffer: bytes | bytearray = b""
@@ -70,12 +66,12 @@ class ClientConnection(Endpoint):
         self._head: RequestHead | None = None
         self._begun = False
         self._body_idle_s = math.inf
-        self._least_bytes = 1
-        self._came_bytes = 0
+        self._least_bytes, self._came_bytes = 1, 0
         self._arrival: asyncio.Future[bytes] | None = None
         self._drained: asyncio.Future[None] | None = None
         self.body: Body | None = None
         self._decoder: SizedDecoder | ChunkedDecoder | UntilClose | None = None
+        self._will_end: object = None  # the decoder of a body whose end was seen in the socket
         self.fault: SidecarError | None = None
 
     # For the request path
@@ -113,7 +109,7 @@ class ClientConnection(Endpoint):
         if self._over or self.fault is not None:
             self._end_arrival()
         elif len(self._buffer) >= self._limits.head_bytes:
-            self.interrupt(self._too_large())  # it was there before anybody waited for it
+            self.interrupt(too_large(self._buffer, self._limits.head_bytes))  # was there before anybody waited
         elif not self.reading:
             self.resume_reading()
         return arrival
@@ -198,8 +194,7 @@ class ClientConnection(Endpoint):
 
     def _begin_to_end(self) -> None:
         self._finishing = self._over = True
-        self._takes_by = math.inf
-        self._untaken_bytes = math.inf
+        self._takes_by = self._untaken_bytes = math.inf
         now = self._loop.time()
         self._cut_at = now + self._limits.body_idle_timeout_s
         self.deadline = now + LINGER_S
@@ -253,17 +248,11 @@ class ClientConnection(Endpoint):
         if raw:
             arrival.set_result(raw)
         elif len(self._buffer) >= self._limits.head_bytes:
-            self.interrupt(self._too_large())
+            self.interrupt(too_large(self._buffer, self._limits.head_bytes))
         elif not self._begun:
             # From its first byte, an empty line's too, to its last one, however slowly they come.
             self._begun = True
             self.deadline = self._loop.time() + self._limits.head_timeout_s
-
-    def _too_large(self) -> BadRequest:
-        """What has come is more than a head may have: a target of that length (RFC 9110 15.5.15), or the fields."""
-        if self._buffer.find(b"\r\n", 0, self._limits.head_bytes) < 0:
-            return BadRequest("the request's target is too long", reason="head_too_large", status=414)
-        return BadRequest("the request's head is too large", reason="head_too_large", status=431)
 
     def _find_head(self, new_bytes: int | None) -> bool:
         """Whether a whole head is there; empty lines before it are dropped (RFC 9112 2.2)."""
@@ -432,10 +421,22 @@ class ClientConnection(Endpoint):
         spread = 1 - (id(self) >> 6) % 16 / 32  # those that came together are not to be looked at together for ever
         return min(self.deadline, self._takes_by, now + self._limits.shortest_s * spread)
 
+    def _look_whether_it_left(self) -> None:
+        """Find what the loop does not see while reading is stopped: a reset, and an end that comes too early."""
+        decoder = self._decoder
+        if is_reset(self.transport):
+            self.interrupt(ClientGone("the app has left"))
+        elif decoder is not None and decoder is not self._will_end:
+            ends = ends_unread(self.transport, decoder)
+            if ends:
+                self._will_end = decoder  # nothing can come behind it: no need to look again
+            elif ends is False:
+                self.interrupt(ClientGone("the app has left within its request"))
+
     def check(self, now: float) -> None:
         """End the connection where its deadline has passed (called by the sweep)."""
-        if not self.reading and not self._finishing and self.is_reset():
-            self.interrupt(ClientGone("the app has left"))
+        if not self.reading and not self._finishing:
+            self._look_whether_it_left()
         if now >= self._takes_by:
             self._check_taken(now)
         if now < self.deadline:

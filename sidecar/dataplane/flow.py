@@ -15,7 +15,6 @@ that (a cut connection), never a clean end.
 from __future__ import annotations
 
 import asyncio
-import select
 import socket
 import struct
 from typing import Protocol
@@ -92,12 +91,6 @@ class Endpoint(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
-
-    def is_reset(self) -> bool:
-        """Whether the peer has cut the connection: the loop does not see that while reading is stopped."""
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), 0)  # errors are always told
-        return bool(poll.poll(0))
 
     def progressed(self) -> None:
         """A piece of a body was written here; what has a deadline moves it."""

@@ -191,6 +191,13 @@ def _not_a_request(raw: bytes, why: str) -> BadRequest:
     return BadRequest(f"not a clear HTTP/1.1 request: {why}", reason="malformed")
 
 
+def too_large(beginning: bytes | bytearray, most_bytes: int) -> BadRequest:
+    """Return what is wrong with the beginning of a head that is larger: its target (RFC 9110 15.5.15) or its fields."""
+    if beginning.find(b"\r\n", 0, most_bytes) < 0:
+        return BadRequest("the request's target is too long", reason="head_too_large", status=414)
+    return BadRequest("the request's head is too large", reason="head_too_large", status=431)
+
+
 def _absolute_form(head: RequestHead) -> None:
     """Take apart `http://authority/path` (RFC 9112 3.2.2); the gate decides whether the authority is ours."""
     if head.target[:7].lower() != b"http://":
