@@ -7,7 +7,7 @@ nodes, so that one reader serves them all and every mistake can point at its ori
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
@@ -30,7 +30,7 @@ class Scalar:
         literal: taken as it is, without the expansion of `${NAME}`.
     """
 
-    text: str
+    text: str = field(repr=False)  # what was written may be a secret
     place: Place
     plain: bool = False
     literal: bool = False

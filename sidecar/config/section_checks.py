@@ -20,8 +20,7 @@ def check_exchange(exchange: ExchangeRules) -> Found:
         yield "form", "json and form are both given; a request has one body"
     if "{api_key}" in exchange.url:
         yield "url", "an API key in a URL ends in logs: send it in headers, json, form or basic"
-    sent = (exchange.headers, exchange.json, exchange.form, exchange.basic)
-    if "{api_key}" not in repr(sent):
+    if not exchange.sends("{api_key}"):
         yield "", "nothing here sends the API key: put {api_key} into headers, json, form or basic"
     if exchange.method == "GET" and (exchange.json is not None or exchange.form is not None):
         yield "method", "a GET carries no body, and json or form is given"

@@ -28,7 +28,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from sidecar import __version__
 from sidecar.clock import Clock
 from sidecar.credentials.answer import Answer, AnswerRules, needs_body, read_answer
-from sidecar.credentials.rules import ExchangeRules, Injection, RejectedRules
+from sidecar.credentials.rules import ExchangeRules, Injection, RejectedRules, opened
 from sidecar.credentials.token import Token, is_visible, make_token
 from sidecar.dataplane.dial import origin_of
 from sidecar.dataplane.fetch import Fetcher, TooLong
@@ -148,8 +148,8 @@ def _checked(key: Secret) -> bytes:
 def _fill(rules: ExchangeRules, key: str) -> tuple[dict[str, tuple[str, str]], bytes]:
     """Return the fields by lower-case name, and the body. Fields of the rules replace ours, whatever their case."""
 
-    def filled(text: str) -> str:
-        return text.replace("{api_key}", key)
+    def filled(text: str | Secret) -> str:
+        return opened(text).replace("{api_key}", key)
 
     fields = dict(_OUR_FIELDS)
     body = b""
@@ -165,9 +165,9 @@ def _fill(rules: ExchangeRules, key: str) -> tuple[dict[str, tuple[str, str]], b
     return fields | {name.lower(): (name, filled(value)) for name, value in rules.headers}, body
 
 
-def _fill_json(value: object, filled: Callable[[str], str]) -> object:
+def _fill_json(value: object, filled: Callable[[str | Secret], str]) -> object:
     match value:
-        case str():
+        case str() | Secret():
             return filled(value)
         case dict():
             return {name: _fill_json(member, filled) for name, member in value.items()}

@@ -1,10 +1,49 @@
-"""The rules of a credential, as values: how a key becomes a token, how a token is put on, when it is renewed."""
+"""The rules of a credential, as values: how a key becomes a token, how a token is put on, when it is renewed.
+
+What is sent to a token endpoint may hold a secret that somebody has typed in beside
+`{api_key}`, such as a client secret. So every text of it becomes a `Secret` on its way in,
+and no dump of a configuration shows one; `opened` is for whoever sends it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from sidecar.secret import Secret
 from sidecar.tls import TLSRules
+
+
+def sealed(value: object) -> Any:
+    """Return a JSON value with each string of it as a `Secret`; names stay as they are."""
+    match value:
+        case str():
+            return Secret(value.encode("utf-8", "surrogatepass"))  # the environment may hold any bytes
+        case dict():
+            return {name: sealed(member) for name, member in value.items()}
+        case list():
+            return [sealed(item) for item in value]
+        case _:
+            return value
+
+
+def opened(text: str | Secret) -> str:
+    """Return what `sealed` has made a `Secret` of."""
+    return text.reveal().decode("utf-8", "surrogatepass") if isinstance(text, Secret) else text
+
+
+def texts(value: object) -> Iterator[str]:
+    """Yield every text of what is sent, opened."""
+    match value:
+        case str() | Secret():
+            yield opened(value)
+        case dict():
+            for member in value.values():
+                yield from texts(member)
+        case list() | tuple():
+            for item in value:
+                yield from texts(item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +51,10 @@ class BasicAuth:
     """HTTP Basic authentication at the token endpoint; both may hold `{api_key}`."""
 
     username: str
-    password: str
+    password: str | Secret
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "password", sealed(self.password))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +71,36 @@ class ExchangeRules:
     """The request that turns an API key into a token.
 
     `json` is any JSON value, `form` name/value pairs; strings anywhere in them, in `headers`
-    and in `basic` may hold `{api_key}`. At most one of json and form is set.
+    and in `basic` may hold `{api_key}`. At most one of json and form is set. What is given as a
+    string there is kept as a `Secret`.
     """
 
     url: str
     method: str = "POST"
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str | Secret], ...] = ()
     json: object | None = None
-    form: tuple[tuple[str, str], ...] | None = None
+    form: tuple[tuple[str, str | Secret], ...] | None = None
     basic: BasicAuth | None = None
     response: AnswerPointers = AnswerPointers(token="/token")  # noqa: S106  # a JSON pointer
     timeout_s: float = 10.0
     tls: TLSRules = TLSRules()
     insecure: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "headers", _sealed_pairs(self.headers))
+        object.__setattr__(self, "json", sealed(self.json))
+        if self.form is not None:
+            object.__setattr__(self, "form", _sealed_pairs(self.form))
+
+    def sends(self, placeholder: str) -> bool:
+        """Whether some text of the request holds this placeholder."""
+        basic = (self.basic.username, self.basic.password) if self.basic is not None else ()
+        sent = ([value for _, value in (*self.headers, *(self.form or ()))], self.json, basic)
+        return any(placeholder in text for text in texts(sent))
+
+
+def _sealed_pairs(pairs: tuple[tuple[str, str | Secret], ...]) -> tuple[tuple[str, Secret], ...]:
+    return tuple((name, sealed(value)) for name, value in pairs)
 
 
 @dataclass(frozen=True, slots=True)

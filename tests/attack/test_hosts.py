@@ -172,10 +172,10 @@ async def test_a_listener_answers_to_the_address_it_is_bound_to() -> None:
     """An app dials it; a name cannot be rebound to a Host that is a number. Not to the addresses of others."""
     async with in_front_of(always(response()), listen=(LOCAL, Address("127.0.0.2", 0))) as (sidecar, _):
         second = sidecar.app.addresses[1][1]
-        door = sidecar.app._doors[Address("127.0.0.2", 0)].authorities
+        door = sidecar.app._doors._doors[Address("127.0.0.2", 0)].authorities
         assert b"127.0.0.2:%d" % second in door and b"127.0.0.1:%d" % second in door
         assert b"127.0.0.2" not in door
-        assert b"127.0.0.2:%d" % sidecar.port not in sidecar.app._doors[LOCAL].authorities
+        assert b"127.0.0.2:%d" % sidecar.port not in sidecar.app._doors._doors[LOCAL].authorities
 
 
 def test_what_stands_for_every_address_is_no_name() -> None:

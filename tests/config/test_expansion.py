@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sidecar.config.expand import expand
 from sidecar.config.units import Unfit
+from sidecar.credentials.rules import sealed
 from tests.config.loading import LONG, SHORT, load_text, mistake_in
 
 
@@ -67,7 +68,7 @@ def test_a_value_cannot_inject_yaml() -> None:
     assert mistake.key == "log.level"
     text = LONG.replace("preset: giantcontext", 'preset: giantcontext\n    exchange: {json: ["{api_key}", "${EXTRA}"]}')
     exchange = load_text(text, {"EXTRA": "{a: 1}"}).credentials[0].exchange
-    assert exchange is not None and exchange.json == ["{api_key}", "{a: 1}"]
+    assert exchange is not None and exchange.json == sealed(["{api_key}", "{a: 1}"])
 
 
 def test_flags_and_variables_are_not_expanded() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import trustme
 
 from sidecar.config.values import Address, KeyConfig
-from sidecar.credentials.rules import AnswerPointers, BasicAuth, Injection, RefreshRules, RejectedRules
+from sidecar.credentials.rules import AnswerPointers, BasicAuth, Injection, RefreshRules, RejectedRules, sealed
 from sidecar.dataplane.limits import PoolLimits, Timeouts
 from sidecar.gate import HeaderRule
 from sidecar.routes import Allow
@@ -73,8 +73,8 @@ routes:
     assert (credential.name, credential.preset) == ("vendor", None)
     assert credential.api_key == KeyConfig("file", "/run/secrets/vendor")
     assert (exchange.url, exchange.method, exchange.timeout_s) == ("https://id.example.com/token", "PUT", 3.0)
-    assert exchange.headers == (("X-One", "1"), ("X-Key", "{api_key}"))
-    assert (exchange.form, exchange.json) == ((("grant", "key"), ("n", "5")), None)
+    assert dict(exchange.headers) == sealed({"X-One": "1", "X-Key": "{api_key}"})
+    assert (dict(exchange.form or ()), exchange.json) == (sealed({"grant": "key", "n": "5"}), None)
     assert exchange.basic == BasicAuth("me", "{api_key}")
     assert exchange.response == AnswerPointers("/t", "/a", "/i")
     assert exchange.tls == rules
@@ -139,10 +139,9 @@ def test_a_json_body_keeps_its_types() -> None:
     text = LONG.replace("preset: giantcontext", f"preset: giantcontext\n    exchange: {{json: {body}}}")
     exchange = load_text(text).credentials[0].exchange
     assert exchange is not None
-    assert exchange.json == {
-        **{"a": 1, "b": 1.5, "c": True, "d": None, "e": ["x", "7"], "f": "yes", "g": "007"},
-        "k": "{api_key}",
-    }
+    assert exchange.json == sealed(
+        {"a": 1, "b": 1.5, "c": True, "d": None, "e": ["x", "7"], "f": "yes", "g": "007", "k": "{api_key}"}
+    )
 
 
 def test_relative_files_start_at_the_configuration(tmp_path: Path) -> None:

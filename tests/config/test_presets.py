@@ -6,7 +6,7 @@ import pytest
 
 from sidecar.config.presets import PRESETS
 from sidecar.config.values import CredentialConfig
-from sidecar.credentials.rules import AnswerPointers, BasicAuth, ExchangeRules, Injection
+from sidecar.credentials.rules import AnswerPointers, BasicAuth, ExchangeRules, Injection, sealed
 from tests.config.loading import load_text, mistake_in, mistakes_in
 
 
@@ -54,9 +54,9 @@ def test_oauth2_can_post_the_client_instead() -> None:
         " form: {client_id: me, client_secret: '{api_key}', scope: read}}"
     )
     assert exchange.basic is None
-    assert sorted(exchange.form or ()) == [
-        *[("client_id", "me"), ("client_secret", "{api_key}"), ("grant_type", "client_credentials"), ("scope", "read")]
-    ]
+    assert dict(exchange.form or ()) == sealed(
+        {"client_id": "me", "client_secret": "{api_key}", "grant_type": "client_credentials", "scope": "read"}
+    )
 
 
 def test_oauth2_says_what_it_still_needs() -> None:
@@ -99,10 +99,12 @@ def test_null_takes_a_presets_key_away() -> None:
 
 def test_a_body_replaces_the_presets_body() -> None:
     """A JSON body is one value; a form instead of it puts it aside."""
-    assert _exchange("preset: giantcontext\n  exchange: {json: {key: '{api_key}'}}").json == {"key": "{api_key}"}
+    assert _exchange("preset: giantcontext\n  exchange: {json: {key: '{api_key}'}}").json == sealed(
+        {"key": "{api_key}"}
+    )
     exchange = _exchange("preset: giantcontext\n  exchange: {form: {key: '{api_key}'}}")
-    assert (exchange.json, exchange.form) == (None, (("key", "{api_key}"),))
-    assert _exchange("preset: giantcontext\n  exchange: {form: null}").json == {"apiKey": "{api_key}"}
+    assert (exchange.json, dict(exchange.form or ())) == (None, sealed({"key": "{api_key}"}))
+    assert _exchange("preset: giantcontext\n  exchange: {form: null}").json == sealed({"apiKey": "{api_key}"})
 
 
 @pytest.mark.parametrize(
