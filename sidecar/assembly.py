@@ -11,8 +11,9 @@ from sidecar.clock import Clock
 from sidecar.config.values import Config, CredentialConfig, KeyConfig, RouteConfig, UpstreamConfig
 from sidecar.credentials.credential import Credential, Exchanger
 from sidecar.credentials.exchange import HTTPExchanger, StaticExchanger
-from sidecar.credentials.keys import EnvironmentKey, FileKey, KeySource, LiteralKey
+from sidecar.credentials.keys import Clean, EnvironmentKey, FileKey, KeySource, LiteralKey, clean_key
 from sidecar.credentials.masked import MaskedExchanger, MaskedSource
+from sidecar.credentials.pem import clean_pem
 from sidecar.dataplane.dial import origin_of
 from sidecar.dataplane.http1 import RequestReader, fold
 from sidecar.dataplane.pool import Pool
@@ -77,18 +78,22 @@ def assemble(
     return Parts(gate, found, {route.name: route for _, route in routes}, reader, credentials, pools)
 
 
-def key_source(key: KeyConfig) -> KeySource:
-    """Return where an API key is read from."""
-    return MaskedSource(_key_source(key))
+def key_source(key: KeyConfig, *, signs: bool = False) -> KeySource:
+    """Return where an API key is read from.
+
+    Args:
+        signs: the key is a private key, which signs and is never sent.
+    """
+    return MaskedSource(_key_source(key, clean_pem if signs else clean_key))
 
 
-def _key_source(key: KeyConfig) -> KeySource:
+def _key_source(key: KeyConfig, clean: Clean) -> KeySource:
     if key.kind == "env":
-        return EnvironmentKey(key.name, os.environ)
+        return EnvironmentKey(key.name, os.environ, clean)
     if key.kind == "file":
-        return FileKey(key.name)
+        return FileKey(key.name, clean)
     assert key.value is not None  # noqa: S101  # a literal has its value
-    return LiteralKey(key.value)
+    return LiteralKey(key.value, clean)
 
 
 def exchanger(config: CredentialConfig, clock: Clock) -> Exchanger:
@@ -104,7 +109,7 @@ def _credential(wanted: CredentialConfig, config: Config, stats: Stats, clock: C
     exchanges = exchanger(wanted, clock)
     credential = Credential(
         wanted.name,
-        key_source(wanted.api_key),
+        key_source(wanted.api_key, signs=wanted.signs),
         exchanges,
         wanted.refresh,
         clock,

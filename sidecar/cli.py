@@ -28,7 +28,7 @@ _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _CONFIG_FLAGS = (
     ("--listen", "ADDRESS", "where apps connect (SIDECAR_LISTEN, 127.0.0.1:8080)"),
     ("--upstream", "URL", "the origin to forward to (SIDECAR_UPSTREAM, the preset's)"),
-    ("--preset", "NAME", "giantcontext, oauth2 or static (SIDECAR_PRESET)"),
+    ("--preset", "NAME", "a vendor's rules, such as giantcontext (SIDECAR_PRESET)"),
     ("--api-key-file", "FILE", "the file that holds the API key (SIDECAR_API_KEY_FILE)"),
     ("--api-key-env", "NAME", "the variable that holds the API key (SIDECAR_API_KEY)"),
     ("--admin-listen", "ADDRESS", "health, metrics, status (SIDECAR_ADMIN_LISTEN, 127.0.0.1:8081)"),
@@ -354,6 +354,8 @@ def _summary(config: Config) -> list[str]:
         source = {"env": f"environment variable {key.name}", "file": f"file {key.name}", "value": "the configuration"}
         exchange = credential_config.exchange
         use = f"exchanged at {exchange.url}" if exchange else "used as the token itself"
+        if exchange and exchange.sign:
+            use = f"signs for {exchange.url} ({exchange.sign.alg}) and is never sent"
         lines.append(f"credential: {credential_config.name}: API key from {source[key.kind]}, {use}")
     return lines
 

@@ -58,7 +58,7 @@ async def _exchange_each(config: Config) -> list[tuple[str, bool, str]]:
     for credential in config.credentials:
         exchanges = exchanger(credential, clock)
         try:
-            token = await exchanges.exchange(await key_source(credential.api_key).read())
+            token = await exchanges.exchange(await key_source(credential.api_key, signs=credential.signs).read())
             life = token.expires_at - clock.wall()
             results.append(
                 (

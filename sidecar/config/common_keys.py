@@ -31,12 +31,6 @@ LATER_KEYS = MappingProxyType(
         "keyring": "a key from the OS keyring is not available in this version: use env or file",
     }
 )
-LATER_PRESETS = MappingProxyType(
-    {
-        name: f"preset {name} is not available in this version: use giantcontext, oauth2 or static, or give exchange"
-        for name in ("token-exchange", "jwt-bearer", "github-app")
-    }
-)
 
 _DURATION = r"^(0|[0-9]+(\.[0-9]+)?(ms|s|m|h))$"
 DURATION = Word(parse_duration, {"type": ["string", "integer"], "pattern": _DURATION, "maximum": 0}, "_s", shown=True)

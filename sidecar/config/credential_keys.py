@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from sidecar.config import section_checks as checks
 from sidecar.config.common_keys import (
@@ -10,14 +12,13 @@ from sidecar.config.common_keys import (
     DURATION,
     FIELD_NAME,
     KEY_SOURCE,
-    LATER_PRESETS,
     POINTER,
     POSITIVE,
     STATUS,
     TEXT,
     TLS,
 )
-from sidecar.config.kinds import Choice, Json, Key, ListOf, Pairs, Section, Word
+from sidecar.config.kinds import Choice, Json, Key, ListOf, Members, Pairs, Section, Word
 from sidecar.config.parsers import (
     parse_field_name,
     parse_field_value,
@@ -30,12 +31,14 @@ from sidecar.config.presets import PRESETS, WithPreset
 from sidecar.config.units import parse_rate
 from sidecar.config.values import CredentialConfig, ShieldConfig
 from sidecar.credentials.rules import (
+    SIGN_ALGS,
     AnswerPointers,
     BasicAuth,
     ExchangeRules,
     Injection,
     RefreshRules,
     RejectedRules,
+    SignRules,
 )
 
 
@@ -43,6 +46,48 @@ def _budget(text: str) -> dict[str, object]:
     count, per_s = parse_rate(text)
     return {"budget_count": count, "budget_per_s": per_s}
 
+
+def _sign_rules(claims: Mapping[str, object], **fields: Any) -> SignRules:
+    """Return the rules, with ids that were written as numbers as the texts that a JWT has there (RFC 7519 4.1)."""
+    texts = ("iss", "sub", "aud")
+    said = {name: str(value) if name in texts and type(value) is int else value for name, value in claims.items()}
+    return SignRules(claims=said, **fields)
+
+
+SIGN = Section(
+    _sign_rules,
+    (
+        Key("alg", Choice(SIGN_ALGS), "RS256", "The algorithm, which has to suit the key."),
+        Key(
+            "claims",
+            Members(),
+            None,
+            "What the assertion says: iss, who signs, such as a client's id, and what the vendor asks for; aud, without"
+            " it, is the token endpoint's URL; iat, exp and jti are added.",
+            required=True,
+        ),
+        Key("headers", Pairs(parse_text, parse_text), {}, "More fields of the JWT's header, such as kid."),
+        Key("life", POSITIVE, "5m", "How long an assertion is valid, from when it is sent."),
+        Key("backdate", DURATION, "10s", "How far back iat lies, for endpoints whose clock is behind."),
+    ),
+    check=checks.check_sign,
+)
+
+BASIC = Section(
+    BasicAuth,
+    (
+        Key("username", TEXT, None, "The user name, for OAuth the client id.", required=True),
+        Key("password", TEXT, None, "The password; {api_key} is the key.", required=True),
+        Key(
+            "form_encoded",
+            BOOLEAN,
+            False,
+            "Form-urlencode both first, as OAuth has it (RFC 6749 2.3.1); its presets do.",
+        ),
+    ),
+    check=checks.check_basic,
+    secret=True,
+)
 
 EXCHANGE = Section(
     ExchangeRules,
@@ -59,16 +104,15 @@ EXCHANGE = Section(
         Key("form", Pairs(parse_text, parse_text), None, "A form body instead; {api_key} in a value is the key."),
         Key(
             "basic",
-            Section(
-                BasicAuth,
-                (
-                    Key("username", TEXT, None, "The user name, for OAuth the client id.", required=True),
-                    Key("password", TEXT, None, "The password; {api_key} is the key.", required=True),
-                ),
-                secret=True,
-            ),
+            BASIC,
             None,
             "HTTP Basic authentication at the token endpoint, beside any body.",
+        ),
+        Key(
+            "sign",
+            SIGN,
+            None,
+            "Makes the API key a private key (PEM) that signs a JWT, which is sent in its place: as {assertion}.",
         ),
         Key(
             "response",
@@ -129,9 +173,7 @@ CREDENTIAL = WithPreset(
     Section(
         partial(CredentialConfig, name=""),
         (
-            Key(
-                "preset", Choice(tuple(PRESETS), LATER_PRESETS), None, "A vendor's rules; keys beside it override them."
-            ),
+            Key("preset", Choice(tuple(PRESETS)), None, "A vendor's rules; keys beside it override them."),
             Key(
                 "api_key",
                 KEY_SOURCE,

@@ -237,6 +237,22 @@ class Json:
 
 
 @dataclass(slots=True, eq=False, repr=False)
+class Members:
+    """Names and any JSON values, such as the claims of a JWT; a null stays, and says that there is none."""
+
+    suffix: str = ""
+
+    def read(self, node: Node, at: str, notes: Notes) -> dict[str, object]:
+        read = Json().read(node, at, notes)
+        if not isinstance(read, dict):
+            raise notes.wrong(at, "expected names, each with a value", node.place)
+        return read
+
+    def schema(self) -> Schema:
+        return {"type": "object"}
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Key:
     """One key of a section.
 

@@ -70,10 +70,12 @@ def is_null(node: Node) -> bool:
 
 
 def node_of(data: object, place: Place) -> Node:
-    """Return mappings, lists and strings as nodes that all stand at `place`."""
+    """Return JSON values as nodes that all stand at `place`."""
     if isinstance(data, Mapping):
         entries = ((Scalar(str(name), place, literal=True), node_of(value, place)) for name, value in data.items())
         return Table(tuple(entries), place)
     if isinstance(data, list):
         return Listing(tuple(node_of(item, place) for item in data), place)
+    if data is None or isinstance(data, bool | int):
+        return Scalar("null" if data is None else str(data).lower(), place, plain=True, literal=True)
     return Scalar(str(data), place, literal=True)

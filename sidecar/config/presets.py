@@ -16,6 +16,7 @@ from sidecar.config.notes import Notes
 
 T = TypeVar("T")
 
+_OAUTH_ANSWER: Mapping[str, object] = {"token": "/access_token", "expires_in": "/expires_in"}
 PRESETS: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         # An API key of Giant Context for a JWT.
@@ -34,16 +35,61 @@ PRESETS: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "oauth2": {
             "exchange": {
                 "form": {"grant_type": "client_credentials"},
-                "basic": {"password": "{api_key}"},
-                "response": {"token": "/access_token", "expires_in": "/expires_in"},
+                "basic": {"password": "{api_key}", "form_encoded": True},
+                "response": _OAUTH_ANSWER,
             },
+        },
+        # RFC 8693 2.1: the key is a token of another issuer. A JWT, since that is what a workload has (a Kubernetes
+        # service account's, a CI job's); an opaque one takes another subject_token_type.
+        "token-exchange": {
+            "exchange": {
+                "form": {
+                    "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+                    "subject_token": "{api_key}",
+                    "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+                },
+                "response": _OAUTH_ANSWER,
+            },
+        },
+        # RFC 7523 2.1: the key is a private key, and signs the grant.
+        "jwt-bearer": {
+            "exchange": {
+                "sign": {"alg": "RS256"},
+                "form": {
+                    "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+                    "assertion": "{assertion}",
+                },
+                "response": _OAUTH_ANSWER,
+            },
+        },
+        # An app's private key for the token of one of its installations. GitHub takes an assertion that ends at most
+        # 10 minutes ahead and advises to date it 60 s back; its own says nothing but iat, exp and iss.
+        "github-app": {
+            "exchange": {
+                "url": "https://api.github.com/app/installations/{installation}/access_tokens",
+                "headers": {
+                    "Authorization": "Bearer {assertion}",
+                    "Accept": "application/vnd.github+json",
+                    "X-GitHub-Api-Version": "2022-11-28",
+                },
+                "sign": {"alg": "RS256", "claims": {"aud": None, "jti": None}, "life": "9m", "backdate": "60s"},
+                "response": {"token": "/token", "expires_at": "/expires_at"},
+            },
+            # Its 403 is a rate limit as well, and says nothing about the key.
+            "rejected": {"statuses": [401]},
         },
         # The key is the token: no exchange, no expiry.
         "static": {},
     }
 )
+# What a preset says of a table only where that is written: here, how a client that authenticates does it.
+_IF_GIVEN: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {name: {"exchange": {"basic": {"form_encoded": True}}} for name in ("token-exchange", "jwt-bearer")}
+)
 # The API behind a preset: the short form's upstream where none is given.
-UPSTREAMS: Mapping[str, str] = MappingProxyType({"giantcontext": "https://api.giantcontext.com"})
+UPSTREAMS: Mapping[str, str] = MappingProxyType(
+    {"giantcontext": "https://api.giantcontext.com", "github-app": "https://api.github.com"}
+)
 
 # One value rather than keys of ours: replaced as a whole.
 _WHOLE = frozenset({"json"})
@@ -70,23 +116,36 @@ def _laid_over_preset(table: Table, notes: Notes) -> Table:
     if not isinstance(chosen, Scalar):
         return table
     try:
-        preset = PRESETS[notes.expanded(chosen)]
+        name = notes.expanded(chosen)
+        preset = PRESETS[name]
     except (ValueError, KeyError):
         return table  # reading the key itself notes the mistake
-    base = node_of(preset, chosen.place)
-    return _merged(table, base) if isinstance(base, Table) else table
+    base, if_given = (node_of(data, chosen.place) for data in (preset, _IF_GIVEN.get(name, {})))
+    if isinstance(base, Table) and isinstance(if_given, Table):
+        table = _merged(_merged(table, base), if_given, adds_tables=False)
+    return table
 
 
-def _merged(over: Table, base: Table) -> Table:
-    """Return `over` with what only `base` says, down through every table but the whole ones."""
-    entries = tuple((key, _merged_value(key.text, value, base.get(key.text))) for key, value in over.entries)
-    rest = tuple((key, value) for key, value in base.entries if not _is_replaced(key.text, over))
+def _merged(over: Table, base: Table, *, adds_tables: bool = True) -> Table:
+    """Return `over` with what only `base` says, down through every table but the whole ones.
+
+    Args:
+        adds_tables: also tables of which `over` has none; else only what is in those that it has.
+    """
+    entries = tuple(
+        (key, _merged_value(key.text, value, base.get(key.text), adds_tables)) for key, value in over.entries
+    )
+    rest = tuple(
+        (key, value)
+        for key, value in base.entries
+        if not _is_replaced(key.text, over) and (adds_tables or not isinstance(value, Table))
+    )
     return replace(over, entries=entries + rest)
 
 
-def _merged_value(name: str, over: Node, base: Node | None) -> Node:
+def _merged_value(name: str, over: Node, base: Node | None, adds_tables: bool) -> Node:
     if isinstance(over, Table) and isinstance(base, Table) and name not in _WHOLE:
-        return _merged(over, base)
+        return _merged(over, base, adds_tables=adds_tables)
     return over
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from sidecar.config.parsers import is_plain_beyond_loopback
 from sidecar.config.values import CredentialConfig, UpstreamConfig
-from sidecar.credentials.rules import ExchangeRules, RefreshRules
+from sidecar.credentials.rules import BasicAuth, ExchangeRules, RefreshRules, SignRules
 from sidecar.tls import TLSRules, client_context
 
 Found = Iterator[tuple[str, str]]
@@ -15,17 +16,60 @@ _PLAIN = "plain http shows every {what} to whoever is on the way: use https, or 
 
 
 def check_exchange(exchange: ExchangeRules) -> Found:
-    """One body, the key somewhere in it, and no plain http to another machine."""
+    """One body, the key or what it signs somewhere in it, nothing left to fill in, no plain http to another machine."""
     if exchange.json is not None and exchange.form is not None:
         yield "form", "json and form are both given; a request has one body"
-    if "{api_key}" in exchange.url:
+    if "{api_key}" in exchange.url or "{assertion}" in exchange.url:
         yield "url", "an API key in a URL ends in logs: send it in headers, json, form or basic"
-    if not exchange.sends("{api_key}"):
-        yield "", "nothing here sends the API key: put {api_key} into headers, json, form or basic"
+    elif left := re.search(r"\{[a-z_]{1,32}\}", exchange.url):
+        yield "url", f"not whole yet: write {exchange.url} with what it is in your case instead of {left[0]}"
+    if exchange.sign is not None and not exchange.sign.claims.get("iss"):
+        # Here, so that it is said together with a URL that is not whole.
+        yield "sign.claims.iss", "missing: who signs, by the name that the vendor knows, such as your client's id"
+    yield from _check_placeholders(exchange)
     if exchange.method == "GET" and (exchange.json is not None or exchange.form is not None):
         yield "method", "a GET carries no body, and json or form is given"
     if is_plain_beyond_loopback(exchange.url) and not exchange.insecure:
         yield "url", _PLAIN.format(what="API key")
+
+
+def _check_placeholders(exchange: ExchangeRules) -> Found:
+    if exchange.sign is None:
+        if exchange.sends("{assertion}"):
+            yield "sign", "missing: what {assertion} says and how it is signed, such as {claims: {iss: my-client}}"
+        elif not exchange.sends("{api_key}"):
+            yield "", "nothing here sends the API key: put {api_key} into headers, json, form or basic"
+    elif exchange.sends("{api_key}"):
+        yield "sign", "makes the API key a private key, which is never sent: put {assertion} in place of {api_key}"
+    elif not exchange.sends("{assertion}"):
+        yield "", "nothing here sends what is signed: put {assertion} into headers, json, form or basic"
+
+
+def check_basic(basic: BasicAuth) -> Found:
+    """A user name that does not end before its end. Source: RFC 7617 2."""
+    if ":" in basic.username and not basic.form_encoded:
+        yield "username", "a colon ends a user name: OAuth's client ids may hold one with form_encoded: true"
+
+
+def check_sign(sign: SignRules) -> Found:
+    """Claims that are the user's to give, texts where JWT has texts, and what signing needs to be installed."""
+    from sidecar.credentials.assertion import MISSING, can_sign  # what does not sign does not need it
+
+    for name in ("iss", "sub", "aud", "jti"):
+        value = sign.claims.get(name)
+        several = name == "aud" and isinstance(value, list) and all(isinstance(item, str) for item in value)
+        if not several and not isinstance(value, str | None):
+            yield f"claims.{name}", "expected a text"
+    for name in ("iat", "exp", "nbf"):
+        if sign.claims.get(name) is not None:
+            yield "claims", f"{name} is set anew for each assertion: use life and backdate"
+    if sign.claims.get("jti") is not None:
+        yield "claims", "jti is made anew for each assertion, so that none is taken for a copy; null leaves it out"
+    for name, _ in sign.headers:
+        if name in ("alg", "b64", "crit"):
+            yield "headers", "alg is set by exchange.sign.alg; b64 and crit are not available"
+    if not can_sign():
+        yield "", MISSING
 
 
 def check_upstream(upstream: UpstreamConfig) -> Found:

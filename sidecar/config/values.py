@@ -76,6 +76,11 @@ class CredentialConfig:
     refresh: RefreshRules = RefreshRules()
     reject_statuses: tuple[int, ...] = (401,)
 
+    @property
+    def signs(self) -> bool:
+        """Whether the key is a private key, which signs what is exchanged and is never sent."""
+        return self.exchange is not None and self.exchange.sign is not None
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamConfig:

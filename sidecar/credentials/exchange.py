@@ -23,12 +23,13 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, quote_plus, urlencode, urlsplit
 
 from sidecar import __version__
 from sidecar.clock import Clock
 from sidecar.credentials.answer import Answer, AnswerRules, needs_body, read_answer
-from sidecar.credentials.rules import ExchangeRules, Injection, RejectedRules, opened
+from sidecar.credentials.expiry import clock_difference
+from sidecar.credentials.rules import ExchangeRules, Injection, RejectedRules, SignRules, opened
 from sidecar.credentials.token import Token, is_visible, make_token
 from sidecar.dataplane.dial import origin_of
 from sidecar.dataplane.fetch import Fetcher, TooLong
@@ -43,6 +44,12 @@ _OUR_FIELDS = {
 }
 # Characters that stand for themselves in a path or a query (RFC 3986 3.3, 3.4), and what is encoded already.
 _IN_A_TARGET = "/?%:@!$&'()*+,;=-._~"
+# What `clock_difference` calls the same clock: Date has whole seconds, and an answer travels.
+_SAME_CLOCK_S = 5.0
+
+
+def _random_id() -> str:
+    return os.urandom(16).hex()
 
 
 class HTTPExchanger:
@@ -53,16 +60,25 @@ class HTTPExchanger:
         rejected: what an answer to a bad key looks like.
         injection: the field that will carry the token.
         default_ttl_s: the life of a token about which nothing is said, in seconds.
-        clock: for the moment at which an answer comes.
+        clock: for the moment at which an answer comes, and at which an assertion is signed.
+        unique: makes the id of an assertion.
 
     Raises:
         OSError: a file of `rules.tls` is not what it should be.
     """
 
     def __init__(
-        self, rules: ExchangeRules, rejected: RejectedRules, injection: Injection, default_ttl_s: float, clock: Clock
+        self,
+        rules: ExchangeRules,
+        rejected: RejectedRules,
+        injection: Injection,
+        default_ttl_s: float,
+        clock: Clock,
+        unique: Callable[[], str] = _random_id,
     ) -> None:
         self._rules = rules
+        self._unique = unique
+        self._ahead_s = 0.0
         self._answer_rules = AnswerRules(rules.response, rejected, injection, default_ttl_s)
         self._clock = clock
         origin = origin_of(rules.url, rules.tls)
@@ -80,10 +96,11 @@ class HTTPExchanger:
             ExchangeFailed: it brought no token.
             KeyUnavailable: the key cannot be sent; nothing was.
         """
-        request = self._filled(_checked(key).decode())
         try:
             async with asyncio.timeout(self._rules.timeout_s):
-                answer = await self._ask(request)
+                answer = await self._ask(await self._request(key))
+                if self._rules.sign is not None and self._was_signed_by_a_wrong_clock(answer):
+                    answer = await self._ask(await self._request(key))
         except TimeoutError:
             raise ExchangeFailed(
                 "timeout", f"no complete answer from {self._endpoint} within {self._rules.timeout_s:g} s"
@@ -106,9 +123,35 @@ class HTTPExchanger:
             body = await fetched.read(MOST_ANSWER_BYTES) if needs_body(status, self._answer_rules.rejected) else b""
             return Answer(status, fetched.fields(), received_at, body)
 
-    def _filled(self, key: str) -> Secret:
-        """Return the whole request, with the key in every place that the rules name."""
-        fields, body = _fill(self._rules, key)
+    async def _request(self, key: Secret) -> Secret:
+        """Return the whole request, with the key, or what it signs, in every place that the rules name."""
+        if self._rules.sign is None:
+            return self._filled("{api_key}", _checked(key).decode())
+        assertion = await self._signed(key, self._rules.sign)
+        return self._filled("{assertion}", assertion.reveal().decode())
+
+    async def _signed(self, key: Secret, sign: SignRules) -> Secret:
+        from sidecar.credentials.assertion import signed
+
+        now = self._clock.wall() + self._ahead_s
+        try:
+            return await asyncio.to_thread(signed, key, sign, self._rules.url, now, self._unique())
+        except RuntimeError:
+            # The machine allows no more threads for now.
+            return signed(key, sign, self._rules.url, now, self._unique())
+
+    def _was_signed_by_a_wrong_clock(self, answer: Answer) -> bool:
+        """Whether the endpoint, which refuses, goes by another clock than what it was sent; from now on we go by its.
+
+        An assertion is valid for minutes by the clock of whoever verifies it. Where ours is off by more, every one
+        would be refused, which looks like a bad key.
+        """
+        before, self._ahead_s = self._ahead_s, clock_difference(answer.headers.get("date"), answer.received_at)
+        return 400 <= answer.status < 500 and abs(self._ahead_s - before) > _SAME_CLOCK_S
+
+    def _filled(self, placeholder: str, value: str) -> Secret:
+        """Return the whole request, with the value in every place that the rules name."""
+        fields, body = _fill(self._rules, placeholder, value)
         fields.setdefault("host", ("Host", self._host))
         fields["connection"] = ("Connection", "close")
         if body or self._rules.method != "GET":
@@ -145,11 +188,11 @@ def _checked(key: Secret) -> bytes:
     return value
 
 
-def _fill(rules: ExchangeRules, key: str) -> tuple[dict[str, tuple[str, str]], bytes]:
+def _fill(rules: ExchangeRules, placeholder: str, value: str) -> tuple[dict[str, tuple[str, str]], bytes]:
     """Return the fields by lower-case name, and the body. Fields of the rules replace ours, whatever their case."""
 
     def filled(text: str | Secret) -> str:
-        return opened(text).replace("{api_key}", key)
+        return opened(text).replace(placeholder, value)
 
     fields = dict(_OUR_FIELDS)
     body = b""
@@ -158,11 +201,12 @@ def _fill(rules: ExchangeRules, key: str) -> tuple[dict[str, tuple[str, str]], b
         body = json.dumps(_fill_json(rules.json, filled)).encode()
     elif rules.form is not None:
         fields["content-type"] = ("Content-Type", "application/x-www-form-urlencoded")
-        body = urlencode([(name, filled(value)) for name, value in rules.form]).encode()
+        body = urlencode([(name, filled(text)) for name, text in rules.form]).encode()
     if rules.basic is not None:
-        pair = f"{filled(rules.basic.username)}:{filled(rules.basic.password)}"
+        halves = (filled(rules.basic.username), filled(rules.basic.password))
+        pair = ":".join(map(quote_plus, halves) if rules.basic.form_encoded else halves)
         fields["authorization"] = ("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
-    return fields | {name.lower(): (name, filled(value)) for name, value in rules.headers}, body
+    return fields | {name.lower(): (name, filled(text)) for name, text in rules.headers}, body
 
 
 def _fill_json(value: object, filled: Callable[[str | Secret], str]) -> object:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +26,8 @@ MOST_KEY_BYTES = 64 * 1024
 PATIENCE_S = 0.1
 _BOM = b"\xef\xbb\xbf"
 _ROUND_IT_BYTES = len(_BOM + b"\r\n")
+# From what a source holds, and its description for errors, to the key; raises KeyUnavailable.
+Clean = Callable[[bytes, str], Secret]
 
 
 class KeySource(Protocol):
@@ -59,12 +61,14 @@ class EnvironmentKey:
     Args:
         name: the variable's name.
         environ: the environment, as `os.environ`.
+        clean: what a key is, where that is not visible ASCII.
     """
 
     kind = "env"
     watched = False
 
-    def __init__(self, name: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, name: str, environ: Mapping[str, str], clean: Clean | None = None) -> None:
+        self._clean = clean or clean_key
         self.description = f"environment variable {name}"
         self._name = name
         self._environ = environ
@@ -74,7 +78,7 @@ class EnvironmentKey:
         value = self._environ.get(self._name)
         if value is None:
             raise KeyUnavailable(f"{self.description} is not set")
-        return clean_key(os.fsencode(value), self.description)
+        return self._clean(os.fsencode(value), self.description)
 
 
 class LiteralKey:
@@ -82,18 +86,20 @@ class LiteralKey:
 
     Args:
         secret: the key.
+        clean: what a key is, where that is not visible ASCII.
     """
 
     kind = "value"
     watched = False
     description = "the configuration"
 
-    def __init__(self, secret: Secret) -> None:
+    def __init__(self, secret: Secret, clean: Clean | None = None) -> None:
+        self._clean = clean or clean_key
         self._secret = secret
 
     async def read(self) -> Secret:
         """Return the key. Raises KeyUnavailable where it cannot be one."""
-        return clean_key(self._secret.reveal(), self.description)
+        return self._clean(self._secret.reveal(), self.description)
 
 
 class FileKey:
@@ -101,12 +107,14 @@ class FileKey:
 
     Args:
         path: the file; a relative one starts at the working directory.
+        clean: what a key is, where that is not visible ASCII.
     """
 
     kind = "file"
     watched = True
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, clean: Clean | None = None) -> None:
+        self._clean = clean or clean_key
         self.description = f"file {path}"
         self._path = path
         self._mode = 0
@@ -126,7 +134,7 @@ class FileKey:
         except RuntimeError:
             # The machine allows no more threads for now.
             raise KeyUnavailable(f"{self.description} cannot be read: no thread to read it in") from None
-        return clean_key(content, self.description)
+        return self._clean(content, self.description)
 
     def _read(self) -> bytes:
         try:

@@ -7,12 +7,16 @@ and no dump of a configuration shows one; `opened` is for whoever sends it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from sidecar.secret import Secret
 from sidecar.tls import TLSRules
+
+# What an assertion can be signed by (RFC 7518 3.1, RFC 8037 3.1). No HS256: a shared secret is no private key.
+SIGN_ALGS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 
 
 def sealed(value: object) -> Any:
@@ -48,13 +52,32 @@ def texts(value: object) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class BasicAuth:
-    """HTTP Basic authentication at the token endpoint; both may hold `{api_key}`."""
+    """HTTP Basic authentication at the token endpoint; both may hold `{api_key}`.
+
+    `form_encoded`: both are form-urlencoded first, as OAuth has it (RFC 6749 2.3.1) and HTTP has not (RFC 7617).
+    """
 
     username: str
     password: str | Secret
+    form_encoded: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "password", sealed(self.password))
+
+
+@dataclass(frozen=True, slots=True)
+class SignRules:
+    """An assertion: a JWT that is signed with the API key, which is then a private key and never sent itself.
+
+    `claims` lie over what is added to each: `aud` (the token endpoint's URL), `iat`, `exp` and `jti`; one that is
+    None is left out. `life_s` is how long an assertion is valid from now, `backdate_s` how far `iat` lies back.
+    """
+
+    alg: str = "RS256"
+    claims: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    headers: tuple[tuple[str, str], ...] = ()
+    life_s: float = 300.0
+    backdate_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +94,8 @@ class ExchangeRules:
     """The request that turns an API key into a token.
 
     `json` is any JSON value, `form` name/value pairs; strings anywhere in them, in `headers`
-    and in `basic` may hold `{api_key}`. At most one of json and form is set. What is given as a
-    string there is kept as a `Secret`.
+    and in `basic` may hold `{api_key}`, or with `sign` `{assertion}`. At most one of json and form is set.
+    What is given as a string there is kept as a `Secret`.
     """
 
     url: str
@@ -81,6 +104,7 @@ class ExchangeRules:
     json: object | None = None
     form: tuple[tuple[str, str | Secret], ...] | None = None
     basic: BasicAuth | None = None
+    sign: SignRules | None = None
     response: AnswerPointers = AnswerPointers(token="/token")  # noqa: S106  # a JSON pointer
     timeout_s: float = 10.0
     tls: TLSRules = TLSRules()

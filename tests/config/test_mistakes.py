@@ -125,11 +125,3 @@ def test_key_sources_of_later_versions_are_refused_by_name(source: str, word: st
     mistake = mistake_in(SHORT.replace("{env: API_KEY}", source))
     assert mistake.key == f"credential.api_key.{word}"
     assert "not available in this version" in mistake.text
-
-
-@pytest.mark.parametrize("preset", ["token-exchange", "jwt-bearer", "github-app"])
-def test_presets_of_later_versions_are_refused_by_name(preset: str) -> None:
-    """As key sources are."""
-    mistake = mistake_in(SHORT.replace("giantcontext", preset))
-    assert mistake.key == "credential.preset"
-    assert f"{preset} is not available in this version" in mistake.text

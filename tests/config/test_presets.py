@@ -6,7 +6,7 @@ import pytest
 
 from sidecar.config.presets import PRESETS
 from sidecar.config.values import CredentialConfig
-from sidecar.credentials.rules import AnswerPointers, BasicAuth, ExchangeRules, Injection, sealed
+from sidecar.credentials.rules import AnswerPointers, BasicAuth, ExchangeRules, Injection, SignRules, sealed
 from tests.config.loading import load_text, mistake_in, mistakes_in
 
 
@@ -42,9 +42,17 @@ def test_oauth2_is_client_credentials_with_basic() -> None:
     assert exchange == ExchangeRules(
         url="https://id.example.com/token",
         form=(("grant_type", "client_credentials"),),
-        basic=BasicAuth("me", "{api_key}"),
+        basic=BasicAuth("me", "{api_key}", form_encoded=True),
         response=AnswerPointers("/access_token", expires_in="/expires_in"),
     )
+
+
+def test_oauth2_can_leave_basic_plain() -> None:
+    """For a server that does not undo what RFC 6749 2.3.1 has clients do."""
+    exchange = _exchange(
+        "preset: oauth2\n  exchange: {url: 'https://a', basic: {username: me, form_encoded: false}}",
+    )
+    assert exchange.basic == BasicAuth("me", "{api_key}")
 
 
 def test_oauth2_can_post_the_client_instead() -> None:
@@ -63,6 +71,79 @@ def test_oauth2_says_what_it_still_needs() -> None:
     """The token endpoint and the client id are nobody's to guess."""
     keys = {mistake.key for mistake in mistakes_in(_text("preset: oauth2"))}
     assert keys == {"credential.exchange.url", "credential.exchange.basic.username"}
+
+
+def test_token_exchange_is_rfc_8693() -> None:
+    """The key is the subject token; audience, scope and another type of token are laid beside it or over it."""
+    text = "preset: token-exchange\n  exchange: {url: 'https://sts', form: {audience: them, scope: a b%s}}"
+    exchange = _exchange(text % "")
+    assert exchange.form is not None and dict(exchange.form) == sealed(
+        {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "subject_token": "{api_key}",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "audience": "them",
+            "scope": "a b",
+        }
+    )
+    assert (exchange.basic, exchange.sign) == (None, None)
+    assert exchange.response == AnswerPointers("/access_token", expires_in="/expires_in")
+    other = _exchange(text % ", subject_token_type: 'urn:ietf:params:oauth:token-type:access_token'")
+    assert dict(other.form or ())["subject_token_type"] == sealed("urn:ietf:params:oauth:token-type:access_token")
+
+
+@pytest.mark.parametrize("preset", ["token-exchange", "jwt-bearer\n  exchange: {sign: {claims: {iss: me}}, "])
+def test_a_client_that_authenticates_beside_its_grant_does_it_as_oauth_has_it(preset: str) -> None:
+    """Basic is the user's to give, and then form-urlencoded, unless they say otherwise."""
+    start = preset if "{" in preset else preset + "\n  exchange: {"
+    basic = f"preset: {start}url: 'https://sts', basic: {{username: me, password: '${{SECRET}}'%s}}}}"
+    environ = {"SECRET": "of-the-client"}
+    for more, encoded in (("", True), (", form_encoded: false", False)):
+        exchange = load_text(_text(basic % more), environ).credentials[0].exchange
+        assert exchange is not None and exchange.basic == BasicAuth("me", "of-the-client", form_encoded=encoded)
+        assert "of-the-client" not in repr(exchange)
+
+
+def test_jwt_bearer_is_rfc_7523() -> None:
+    """What the key signs is the grant; the claims are the user's."""
+    credential = _credential(
+        "preset: jwt-bearer\n  exchange: {url: 'https://a/t', sign: {claims: {iss: me, scope: x}, headers: {kid: 1}}}"
+    )
+    exchange = credential.exchange
+    assert credential.signs and exchange is not None
+    assert exchange.sign == SignRules("RS256", {"iss": "me", "scope": "x"}, (("kid", "1"),))
+    assert exchange.form is not None and dict(exchange.form) == sealed(
+        {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": "{assertion}"}
+    )
+
+
+def test_github_app_is_an_installation_s_token() -> None:
+    """The user gives the app's id, as the number that it is, and the installation's; the rest is GitHub's."""
+    config = load_text(
+        "credential:\n  preset: github-app\n  api_key: {env: API_KEY}\n  exchange:\n"
+        "    url: https://api.github.com/app/installations/7/access_tokens\n    sign: {claims: {iss: 12345}}\n"
+    )
+    (credential,) = config.credentials
+    assert config.routes[0].upstream.url == "https://api.github.com"
+    assert credential.exchange == ExchangeRules(
+        url="https://api.github.com/app/installations/7/access_tokens",
+        headers=(
+            ("Authorization", "Bearer {assertion}"),
+            ("Accept", "application/vnd.github+json"),
+            ("X-GitHub-Api-Version", "2022-11-28"),
+        ),
+        sign=SignRules("RS256", {"iss": "12345", "aud": None, "jti": None}, life_s=540.0, backdate_s=60.0),
+        response=AnswerPointers("/token", expires_at="/expires_at"),
+    )
+    assert credential.rejected.statuses == (401,)
+
+
+def test_github_app_says_what_it_still_needs() -> None:
+    """The app and its installation, both at once, by the keys that take them."""
+    app, installation = mistakes_in(_text("preset: github-app"))
+    assert (app.key, "missing" in app.text) == ("credential.exchange.sign.claims.iss", True)
+    assert installation.key == "credential.exchange.url"
+    assert "/app/installations/{installation}/access_tokens" in installation.text
 
 
 def test_static_makes_no_exchange() -> None:
@@ -122,10 +203,16 @@ def test_a_body_replaces_the_presets_body() -> None:
         ("url: 'https://a', json: '{api_key}', response: {token: token}", "credential.exchange.response.token"),
         ("url: 'https://a', json: '{api_key}', response: {expires_at: /a}", "credential.exchange.response.token"),
         ("json: '{api_key}'", "credential.exchange.url"),
+        ("url: 'https://a/{tenant}/token', json: '{api_key}'", "credential.exchange.url"),
+        ("url: 'https://a', basic: {username: 'a:b', password: '{api_key}'}", "credential.exchange.basic.username"),
+        ("url: 'https://a', json: '{assertion}'", "credential.exchange.sign"),
+        ("url: 'https://a', json: ['{api_key}', '{assertion}'], sign: {claims: {iss: a}}", "credential.exchange.sign"),
+        ("url: 'https://a', json: 1, sign: {claims: {iss: a}}", "credential.exchange"),
+        ("url: 'https://a/{assertion}', json: '{assertion}', sign: {claims: {iss: a}}", "credential.exchange.url"),
     ],
 )
 def test_an_exchange_that_cannot_work_is_a_mistake(exchange: str, key: str) -> None:
-    """Two bodies, no key in it, a key in the URL, plain http, a broken field."""
+    """Two bodies, no key in it, a key in the URL, plain http, a broken field, a private key that would be sent."""
     assert mistake_in(_text(f"exchange: {{{exchange}}}")).key == key
 
 
@@ -137,5 +224,54 @@ def test_a_preset_can_come_from_the_environment() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_loads(name: str) -> None:
     """With what only the user can know, each preset is a whole credential."""
-    known = {"oauth2": "\n  exchange: {url: 'https://a', basic: {username: me}}"}
+    known = {
+        "oauth2": "\n  exchange: {url: 'https://a', basic: {username: me}}",
+        "token-exchange": "\n  exchange: {url: 'https://a'}",
+        "jwt-bearer": "\n  exchange: {url: 'https://a', sign: {claims: {iss: me}}}",
+        "github-app": "\n  exchange: {url: 'https://a', sign: {claims: {iss: me}}}",
+    }
     assert _credential(f"preset: {name}{known.get(name, '')}").preset == name
+
+
+_SIGN = "exchange: {url: 'https://a', json: '{assertion}', sign: {%s}}"
+
+
+@pytest.mark.parametrize(
+    ("sign", "key", "word"),
+    [
+        ("alg: RS256", "claims", "missing"),
+        ("claims: {sub: a}", "claims.iss", "missing"),
+        ("claims: {iss: null}", "claims.iss", "missing"),
+        ("claims: [a]", "claims", "names"),
+        ("claims: {iss: a, sub: [b]}", "claims.sub", "text"),
+        ("claims: {iss: a, aud: [b, {c: d}]}", "claims.aud", "text"),
+        ("claims: {iss: a, exp: 1}", "claims", "life"),
+        ("claims: {iss: a, nbf: 1}", "claims", "life"),
+        ("claims: {iss: a, jti: b}", "claims", "jti"),
+        ("claims: {iss: a}, alg: HS256", "alg", "RS256"),
+        ("claims: {iss: a}, alg: none", "alg", "RS256"),
+        ("claims: {iss: a}, headers: {alg: none}", "headers", "alg"),
+        ("claims: {iss: a}, headers: {kid: [b]}", "headers", "text"),
+        ("claims: {iss: a}, life: 0s", "life", "longer than 0"),
+    ],
+)
+def test_what_cannot_be_signed_is_a_mistake(sign: str, key: str, word: str) -> None:
+    """No issuer, claims that are made anew each time, an algorithm without a private key."""
+    mistake = mistake_in(_text(_SIGN % sign))
+    assert (mistake.key, word in mistake.text) == (f"credential.exchange.sign.{key}", True), mistake
+
+
+def test_claims_take_whatever_json_takes() -> None:
+    """Several audiences, numbers, what a vendor nests in its own; a null leaves aud or jti out."""
+    exchange = _exchange(_SIGN % "claims: {iss: a, aud: [b, c], n: 1, x: {y: [true, 'z']}, jti: null}")
+    assert exchange.sign is not None
+    assert exchange.sign.claims == {"iss": "a", "aud": ["b", "c"], "n": 1, "x": {"y": [True, "z"]}, "jti": None}
+
+
+def test_signing_without_its_extra_is_a_mistake_that_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found when the configuration is read, not at the first exchange; and only where something is to be signed."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    mistake = mistake_in(_text(_SIGN % "claims: {iss: a}"))
+    assert mistake.key == "credential.exchange.sign"
+    assert "pip install 'credential-sidecar[sign]'" in mistake.text
+    assert mistakes_in(_text("exchange: {url: 'https://a', json: '{api_key}'}")) == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 import pytest
 
@@ -77,6 +77,21 @@ async def test_the_key_in_basic_authentication() -> None:
     assert base64.b64decode(fields["authorization"].removeprefix("Basic ")) == b"me:gct_canary"
     assert (body, fields["content-length"]) == (b"", "0")
     assert "content-type" not in fields
+
+
+@pytest.mark.parametrize("secret", ["p%41+q:r/s=t&u", "\"'<>;,?@", "plain-_.~0"])
+async def test_basic_is_form_urlencoded_where_oauth_wants_it(secret: str) -> None:
+    """Each half by itself, so that a client id may hold a colon (RFC 6749 2.3.1); else as it is (RFC 7617)."""
+    async with endpoint(says(GOOD)) as server:
+        for username, form_encoded in (("my client:1+1%", True), ("my client", False)):
+            basic = BasicAuth(username, "{api_key}", form_encoded)
+            _, fields, _ = await sent_by(rules(server.port, basic=basic), server, Secret(secret))
+            pair = base64.b64decode(fields["authorization"].removeprefix("Basic ")).decode()
+            halves = pair.split(":", 1)
+            if form_encoded:
+                assert pair.count(":") == 1 and " " not in pair
+                halves = [unquote_plus(half) for half in halves]
+            assert halves == [username, secret]
 
 
 async def test_the_key_in_a_field_of_a_get() -> None:
