@@ -23,7 +23,7 @@ from tests.cli.command import python
 from tests.credentials.endpoint import Endpoint, answer, endpoint, says
 from tests.credentials.exchanging import GOOD, POINTERS
 from tests.credentials.manual_clock import NOW, ManualClock
-from tests.credentials.private_keys import pem, private_key
+from tests.private_keys import pem, private_key
 
 KEY = clean_pem(pem("rsa"), "the tests")
 SIGN = SignRules(claims={"iss": "me", "scope": "a b"})

@@ -16,7 +16,7 @@ from sidecar.credentials.pem import clean_pem
 from sidecar.credentials.rules import SignRules
 from sidecar.errors import KeyUnavailable
 from sidecar.secret import Secret
-from tests.credentials.private_keys import KINDS, pem, private_key
+from tests.private_keys import KINDS, pem, private_key
 
 RULES = SignRules(claims={"iss": "me"})
 RSA = pem("rsa")

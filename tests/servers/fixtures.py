@@ -13,7 +13,9 @@ import pytest
 
 from tests.servers.certificates import Certificates, write_certificates
 from tests.servers.nginx import Nginx
+from tests.servers.oauth2_mock import OAuth2Mock
 from tests.servers.oidc import OidcProvider
+from tests.servers.openbao import OpenBao
 from tests.servers.pocketbase import PocketBase
 from tests.servers.prometheus import Prometheus
 
@@ -50,6 +52,27 @@ def pocketbase(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PocketBase]
     """The PocketBase of this run; its tokens live 5 s."""
     with PocketBase(tmp_path_factory.mktemp("pocketbase")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
+    """The OpenBao of this run; a login's token lives an hour, an OIDC token 30 s."""
+    with OpenBao(tmp_path_factory.mktemp("openbao")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_oauth2_mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OAuth2Mock]:
+    """The oauth2-mock-server of this run, with whatever faults earlier tests left."""
+    with OAuth2Mock(tmp_path_factory.mktemp("oauth2-mock")) as server:
+        yield server
+
+
+@pytest.fixture
+def oauth2_mock(shared_oauth2_mock: OAuth2Mock) -> OAuth2Mock:
+    """The oauth2-mock-server of this run, without a fault."""
+    shared_oauth2_mock.meet()
+    return shared_oauth2_mock
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 import jwt
 
 from tests.ports import free_port
+from tests.private_keys import public_jwk
 from tests.servers import programs
 from tests.servers.process import ServerProcess, answers
 
@@ -22,9 +23,10 @@ class TokenAnswer:
 
 
 class OidcProvider(ServerProcess):
-    """An oidc-provider of our own, with one client that authenticates by Basic and one by form fields.
+    """An oidc-provider of our own, with clients that authenticate by Basic, by form fields, and by what they sign.
 
-    Both clients have `client_secret`; to change it, assign and `restart()`. A bad one is answered 401.
+    The first two have `client_secret`; to change it, assign and `restart()`. A bad one is answered 401. The third
+    has the `rsa` key of `tests.private_keys`.
 
     Args:
         directory: an empty one, for its output.
@@ -33,6 +35,7 @@ class OidcProvider(ServerProcess):
 
     basic_client_id = "basic-client"
     post_client_id = "post-client"
+    jwt_client_id = "jwt-client"
     audience = "https://api.test"
 
     def __init__(self, directory: Path, token_life_s: int = 5) -> None:
@@ -52,6 +55,8 @@ class OidcProvider(ServerProcess):
             "port": self.port,
             "basic_client_id": self.basic_client_id,
             "post_client_id": self.post_client_id,
+            "jwt_client_id": self.jwt_client_id,
+            "jwt_client_key": public_jwk("rsa"),
             "client_secret": self.client_secret,
             "audience": self.audience,
             "token_life_s": self.token_life_s,

