@@ -27,6 +27,9 @@ def check_exchange(exchange: ExchangeRules) -> Found:
         # Here, so that it is said together with a URL that is not whole.
         yield "sign.claims.iss", "missing: who signs, by the name that the vendor knows, such as your client's id"
     yield from _check_placeholders(exchange)
+    names = [name.lower() for name, _ in exchange.headers]
+    if len(set(names)) < len(names):
+        yield "headers", "the same header stands here twice; a preset's is replaced by one in its own spelling"
     if exchange.method == "GET" and (exchange.json is not None or exchange.form is not None):
         yield "method", "a GET carries no body, and json or form is given"
     if is_plain_beyond_loopback(exchange.url) and not exchange.insecure:

@@ -48,6 +48,7 @@ def signed(key: Secret, rules: SignRules, audience: str, now: float, unique: str
         KeyUnavailable: the key cannot sign it, or what signing needs is not installed.
     """
     try:
+        import cryptography  # noqa: F401  # what jwt would find missing much later
         import jwt
     except ImportError:
         raise KeyUnavailable(MISSING) from None

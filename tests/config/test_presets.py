@@ -138,6 +138,14 @@ def test_github_app_is_an_installation_s_token() -> None:
     assert credential.rejected.statuses == (401,)
 
 
+def test_a_presets_header_is_replaced_in_its_own_spelling() -> None:
+    """In another one there would be two of it, of which the preset's would win in silence."""
+    text = "preset: github-app\n  exchange: {url: 'https://a', sign: {claims: {iss: a}}, headers: {%s: b}}"
+    assert dict(_exchange(text % "Accept").headers)["Accept"] == sealed("b")
+    assert "Accept" not in dict(_exchange((text % "Accept").replace(": b}", ": null}")).headers)
+    assert mistake_in(_text(text % "accept")).key == "credential.exchange.headers"
+
+
 def test_github_app_says_what_it_still_needs() -> None:
     """The app and its installation, both at once, by the keys that take them."""
     app, installation = mistakes_in(_text("preset: github-app"))
@@ -203,6 +211,7 @@ def test_a_body_replaces_the_presets_body() -> None:
         ("url: 'https://a', json: '{api_key}', response: {token: token}", "credential.exchange.response.token"),
         ("url: 'https://a', json: '{api_key}', response: {expires_at: /a}", "credential.exchange.response.token"),
         ("json: '{api_key}'", "credential.exchange.url"),
+        ("url: 'https://a', headers: {X-Key: '{api_key}', x-key: b}", "credential.exchange.headers"),
         ("url: 'https://a/{tenant}/token', json: '{api_key}'", "credential.exchange.url"),
         ("url: 'https://a', basic: {username: 'a:b', password: '{api_key}'}", "credential.exchange.basic.username"),
         ("url: 'https://a', json: '{assertion}'", "credential.exchange.sign"),

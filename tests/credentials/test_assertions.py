@@ -195,6 +195,14 @@ async def test_where_no_thread_can_be_had_it_is_signed_all_the_same(monkeypatch:
         await exchanger(rules(server.port)).exchange(KEY)
 
 
+@pytest.mark.parametrize("missing", ["jwt", "cryptography"])
+def test_what_is_missing_for_signing_is_said(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it went missing after the configuration was read."""
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(KeyUnavailable, match="pip install 'credential-sidecar\\[sign\\]'"):
+        signed(KEY, SIGN, "https://a", NOW, "1")
+
+
 def test_signing_holds_the_loop_for_milliseconds() -> None:
     """Examining an RSA key of 2048 bits takes 30 ms of CPU time, in which no thread of the process runs: left out."""
     signed(KEY, SIGN, "https://a", NOW, "1")

@@ -20,7 +20,9 @@ import pytest
 from tests.servers import programs
 from tests.servers.certificates import Certificates
 from tests.servers.nginx import Nginx
+from tests.servers.oauth2_mock import OAuth2Mock
 from tests.servers.oidc import OidcProvider
+from tests.servers.openbao import OpenBao
 from tests.servers.pocketbase import PocketBase
 from tests.servers.prometheus import Prometheus, promtool_check
 
@@ -120,6 +122,32 @@ def test_oidc_provider_rejects_a_bad_secret(oidc: OidcProvider) -> None:
     """A bad secret is 401, with the error of RFC 6749."""
     status, answer = oidc_exchange(oidc, "wrong")
     assert (status, answer["error"]) == (401, "invalid_client")
+
+
+def test_oauth2_mock_fails_on_demand(oauth2_mock: OAuth2Mock) -> None:
+    """Each fault once, in their order, and a token that verifies before and after them."""
+    form = urllib.parse.urlencode({"grant_type": "client_credentials"}).encode()
+    oauth2_mock.meet({"status": 503, "body": {"error": "down"}, "retry_after": "7"}, {"expires_in": 1})
+    with pytest.raises(urllib.error.HTTPError) as failed:
+        urllib.request.urlopen(oauth2_mock.token_url, form, timeout=10)
+    with failed.value as answer:
+        assert (answer.code, answer.headers["Retry-After"], answer.read()) == (503, "7", b'{"error":"down"}')
+    short, usual = (json.loads(call(oauth2_mock.token_url, form)[1]) for _ in range(2))
+    claims = oauth2_mock.verify(short["access_token"])
+    assert short["expires_in"] == 1 == int(str(claims["exp"])) - int(str(claims["iat"]))
+    assert usual["expires_in"] > 60 and oauth2_mock.verify(usual["access_token"])
+
+
+def test_openbao_logs_in_and_out(openbao: OpenBao) -> None:
+    """A login's token reads the secret until it is revoked (403); a secret id logs in until it is destroyed (400)."""
+    secret_id = openbao.secret_id()
+    fields = {"X-Vault-Token": openbao.login(secret_id)}
+    assert call(openbao.url + openbao.secret_path, headers=fields)[0] == 200
+    openbao.revoke_tokens()
+    assert call(openbao.url + openbao.secret_path, headers=fields)[0] == 403
+    openbao.destroy(secret_id)
+    body = json.dumps({"role_id": openbao.role_id, "secret_id": secret_id}).encode()
+    assert call(openbao.url + openbao.login_path, body)[0] == 400
 
 
 def test_pocketbase_puts_the_expiry_into_the_token_alone(pocketbase: PocketBase) -> None:
