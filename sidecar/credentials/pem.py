@@ -15,8 +15,9 @@ from sidecar.credentials.keys import MOST_KEY_BYTES
 from sidecar.errors import KeyUnavailable
 from sidecar.secret import Secret
 
-# A file may hold a certificate or curve parameters beside its key (RFC 7468 2).
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----(.*?)-----END \1-----", re.DOTALL)
+# A file may hold a certificate or curve parameters beside its key (RFC 7468 2). What stands between has no dashes in
+# a row: without that, 64 KiB of BEGIN lines would be searched for seconds.
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----((?:(?!-----).)*)-----END \1-----", re.DOTALL)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 # PKCS#8 (RFC 5958), PKCS#1 (RFC 8017 A.1.2) and SEC 1 (RFC 5915).
 _LABELS = frozenset({"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"})
@@ -24,8 +25,9 @@ _LINE = 64
 
 _DECRYPT = "an encrypted private key, for which there is no password here: decrypt it (openssl pkey -in OLD -out NEW)"
 _OPENSSH = "a private key in OpenSSH's own format: convert it (ssh-keygen -p -m PKCS8 -f FILE)"
-_CUT = "only a part of a private key in PEM: it has no -----END line that fits its -----BEGIN"
-_NONE = "no private key in PEM, with which exchange.sign signs; one begins with -----BEGIN PRIVATE KEY-----"
+# None of them with the dashes of a PEM, so that a search of the output for the start of a key finds nothing.
+_CUT = "only a part of a private key in PEM: it has no END line that fits its BEGIN"
+_NONE = "no private key in PEM, which exchange.sign needs: BEGIN PRIVATE KEY, or RSA or EC PRIVATE KEY"
 
 
 def clean_pem(content: bytes, source: str) -> Secret:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sidecar.credentials.assertion import signed
 from sidecar.credentials.keys import EnvironmentKey, FileKey, KeyWatch, LiteralKey
@@ -31,6 +34,7 @@ def refused(content: bytes, rules: SignRules | None = None) -> str:
             signed(key, rules, "https://a", 0.0, "1")
     text = str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    assert "-----" not in text
     assert not any(line in text for line in content.decode("latin-1").split() if len(line) > 12)
     return text
 
@@ -94,6 +98,34 @@ def test_what_is_no_key_says_what_to_do(content: bytes, word: str) -> None:
     """Each kind of wrong thing in its own words; the source is named and nothing of it quoted."""
     text = refused(content)
     assert word in text and text.startswith("file KEY ")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"-----BEGIN A-----" * 3800,
+        b"-----BEGIN " * 5900,
+        b"-----BEGIN A-----" * 1900 + b"-----END B-----" * 1900,
+        b"-" * 65_000,
+    ],
+)
+def test_what_is_no_key_is_known_soon(content: bytes) -> None:
+    """A file is read again each second, in the loop that serves requests: none takes seconds to be told from a key."""
+    start = time.thread_time()
+    refused(content)
+    assert time.thread_time() - start < 0.2
+
+
+@given(
+    st.lists(st.sampled_from([RSA[:27], RSA[-25:], RSA[27:300], b"-----", b"BEGIN ", b"END ", b"\\n", b"\n", b"\xff"]))
+)
+def test_any_pieces_are_a_key_or_are_none(pieces: list[bytes]) -> None:
+    """Nothing but the one error comes out of anything; and what comes out as a key is one block of PEM."""
+    try:
+        key = clean_pem(b"".join(pieces), "file KEY").reveal()
+    except KeyUnavailable:
+        return
+    assert re.fullmatch(rb"-----BEGIN ([A-Z ]+)-----\n(?:[A-Za-z0-9+/=]{1,64}\n)+-----END \1-----\n", key)
 
 
 @pytest.mark.parametrize(
