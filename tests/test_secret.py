@@ -107,7 +107,7 @@ def test_a_dump_shows_where_the_secrets_are() -> None:
     """Names stay; what is no secret too."""
     exchange = dataclasses.asdict(load_text(TYPED))["credentials"][0]["exchange"]
     assert str(exchange["json"]) == "{'secret': ***, 'list': [***, {'deep': ***}]}"
-    assert str(exchange["basic"]) == "{'username': 'app', 'password': ***}"
+    assert str(exchange["basic"]) == "{'username': 'app', 'password': ***, 'form_encoded': False}"
     assert str(exchange["headers"]) == "(('X-Key', ***), ('X-Api-Key', ***))"
     assert exchange["url"] == "https://id.example.com/token"
 

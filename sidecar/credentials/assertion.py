@@ -1,7 +1,7 @@
 """Assertions: JWTs signed with the API key, which is then a private key and is never sent itself (RFC 7523).
 
 The only module that imports PyJWT and cryptography, both in the extra `sign`, and not before the first assertion is
-signed: they cost every pod 10 MB, and the start 0.1 s.
+signed: they cost a pod 11 MB, and its start 0.1 s.
 
 A key is read anew for each assertion, so that nothing here keeps one. Of an RSA key, cryptography would check each
 time that its primes are primes: 30 ms for 2048 bits and 200 ms for 4096, in which no other thread runs and so no

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from sidecar.secret import Secret
@@ -74,7 +73,7 @@ class SignRules:
     """
 
     alg: str = "RS256"
-    claims: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    claims: Mapping[str, object] = field(default_factory=dict)
     headers: tuple[tuple[str, str], ...] = ()
     life_s: float = 300.0
     backdate_s: float = 10.0
