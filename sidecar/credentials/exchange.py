@@ -98,9 +98,9 @@ class HTTPExchanger:
         """
         try:
             async with asyncio.timeout(self._rules.timeout_s):
-                answer = await self._ask(await self._request(key))
-                if self._rules.sign is not None and self._was_signed_by_a_wrong_clock(answer):
-                    answer = await self._ask(await self._request(key))
+                answer = await self._ask(await self._request(key, self._ahead_s))
+                if self._rules.sign is not None and answer.status in self._answer_rules.rejected.statuses:
+                    answer = await self._by_their_clock(key, answer)
         except TimeoutError:
             raise ExchangeFailed(
                 "timeout", f"no complete answer from {self._endpoint} within {self._rules.timeout_s:g} s"
@@ -123,31 +123,35 @@ class HTTPExchanger:
             body = await fetched.read(MOST_ANSWER_BYTES) if needs_body(status, self._answer_rules.rejected) else b""
             return Answer(status, fetched.fields(), received_at, body)
 
-    async def _request(self, key: Secret) -> Secret:
+    async def _by_their_clock(self, key: Secret, refusal: Answer) -> Answer:
+        """Sign and ask once more where the endpoint, which refuses, goes by another clock; else return the refusal.
+
+        An assertion is valid for minutes by the clock of whoever verifies it. Where ours is off by more, every one
+        would be refused, which looks like a bad key. Only a clock that has helped is kept: a `Date` may be wrong too.
+        """
+        theirs_s = clock_difference(refusal.headers.get("date"), refusal.received_at)
+        if abs(theirs_s - self._ahead_s) <= _SAME_CLOCK_S:
+            return refusal
+        answer = await self._ask(await self._request(key, theirs_s))
+        if 200 <= answer.status < 300:
+            self._ahead_s = theirs_s
+        return answer
+
+    async def _request(self, key: Secret, ahead_s: float) -> Secret:
         """Return the whole request, with the key, or what it signs, in every place that the rules name."""
         if self._rules.sign is None:
             return self._filled("{api_key}", _checked(key).decode())
-        assertion = await self._signed(key, self._rules.sign)
+        assertion = await self._signed(key, self._rules.sign, self._clock.wall() + ahead_s)
         return self._filled("{assertion}", assertion.reveal().decode())
 
-    async def _signed(self, key: Secret, sign: SignRules) -> Secret:
+    async def _signed(self, key: Secret, sign: SignRules, now: float) -> Secret:
         from sidecar.credentials.assertion import signed
 
-        now = self._clock.wall() + self._ahead_s
         try:
             return await asyncio.to_thread(signed, key, sign, self._rules.url, now, self._unique())
         except RuntimeError:
             # The machine allows no more threads for now.
             return signed(key, sign, self._rules.url, now, self._unique())
-
-    def _was_signed_by_a_wrong_clock(self, answer: Answer) -> bool:
-        """Whether the endpoint, which refuses, goes by another clock than what it was sent; from now on we go by its.
-
-        An assertion is valid for minutes by the clock of whoever verifies it. Where ours is off by more, every one
-        would be refused, which looks like a bad key.
-        """
-        before, self._ahead_s = self._ahead_s, clock_difference(answer.headers.get("date"), answer.received_at)
-        return 400 <= answer.status < 500 and abs(self._ahead_s - before) > _SAME_CLOCK_S
 
     def _filled(self, placeholder: str, value: str) -> Secret:
         """Return the whole request, with the value in every place that the rules name."""

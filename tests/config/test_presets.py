@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from sidecar.config.presets import PRESETS
@@ -284,3 +287,5 @@ def test_signing_without_its_extra_is_a_mistake_that_says_how_to_get_it(monkeypa
     assert mistake.key == "credential.exchange.sign"
     assert "pip install 'credential-sidecar[sign]'" in mistake.text
     assert mistakes_in(_text("exchange: {url: 'https://a', json: '{api_key}'}")) == ()
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert f"{project['name']}[sign]" in mistake.text and "sign" in project["optional-dependencies"]

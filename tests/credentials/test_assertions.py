@@ -165,6 +165,28 @@ async def test_a_wrong_clock_is_made_up_for() -> None:
     assert len(server.requests) == 3, "what was learnt about the clocks is kept"
 
 
+async def test_a_date_that_is_wrong_is_not_believed_for_long() -> None:
+    """A proxy's old `Date` on a refusal: once it has not helped, our own clock is gone by again."""
+    date = f"Date: {formatdate(NOW - 3600, usegmt=True)}"
+    known = False
+
+    async def verifies(writer: asyncio.StreamWriter) -> None:
+        claims = jwt.decode(posted(server), options={"verify_signature": False})
+        good = known and claims["iat"] <= NOW < claims["exp"]
+        reply = answer(b'{"token": "abc"}', date) if good else answer(b"{}", date, status="400 Bad Request")
+        writer.write(reply)
+        await writer.drain()
+
+    async with endpoint(verifies) as server:
+        made = exchanger(rules(server.port))
+        with pytest.raises(ExchangeFailed):
+            await made.exchange(KEY)
+        assert len(server.requests) == 2
+        known = True
+        assert (await made.exchange(KEY)).secret.reveal() == b"abc"
+    assert len(server.requests) == 3
+
+
 async def test_a_refusal_by_the_same_clock_is_not_tried_again() -> None:
     """Nor one that says nothing about the time, nor one that another clock does not explain a second time."""
     for moment, requests in ((NOW + 4, 1), (None, 1), (NOW + 3600, 2), (NOW - 3600, 2)):
@@ -175,11 +197,12 @@ async def test_a_refusal_by_the_same_clock_is_not_tried_again() -> None:
         assert (failed.value.outcome, len(server.requests)) == ("key_rejected", requests)
 
 
-async def test_a_failure_of_theirs_is_not_tried_again_for_its_clock() -> None:
-    """A 503 with another Date is a 503."""
+@pytest.mark.parametrize("status", ["503", "429", "404"])
+async def test_a_failure_of_theirs_is_not_tried_again_for_its_clock(status: str) -> None:
+    """Only what says that the key is bad may mean the clock: a limit is not answered by one more request."""
     fields = f"Date: {formatdate(NOW + 3600, usegmt=True)}"
-    async with endpoint(says(answer(b"{}", fields, status="503 Unavailable"))) as server:
-        with pytest.raises(ExchangeFailed, match="503"):
+    async with endpoint(says(answer(b"{}", fields, status=f"{status} No"))) as server:
+        with pytest.raises(ExchangeFailed, match=status):
             await exchanger(rules(server.port)).exchange(KEY)
     assert len(server.requests) == 1
 

@@ -15,11 +15,14 @@ from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import jsonschema
 import pytest
+import yaml
 
 from sidecar.assembly import exchanger, key_source
 from sidecar.cli import main
 from sidecar.config import load
+from sidecar.config.schema import schema
 from sidecar.config.values import CredentialConfig, KeyConfig
 from sidecar.credentials.token import Token
 from sidecar.errors import ExchangeFailed
@@ -27,6 +30,7 @@ from tests.credentials.endpoint import Endpoint, answer, endpoint
 from tests.credentials.manual_clock import ManualClock
 from tests.examples.vendors import NOW, VENDORS, Request, Vendor
 
+SCHEMA = schema()
 FOLDER = Path(__file__).parents[2] / "examples"
 FILES = sorted(path.stem for path in FOLDER.iterdir())
 
@@ -84,11 +88,12 @@ def test_every_example_has_a_vendor_here() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_an_example_passes_check(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """As it stands; that the key's file is not there yet is all there is to warn of."""
+    """As it stands; that the key's file is not there yet is all there is to warn of. Editors mark nothing in it."""
     assert main(["check", "-c", str(FOLDER / f"{name}.yaml")]) == 0
     out, err = capsys.readouterr()
     assert VENDORS[name].endpoint in out
     assert err.count("\n") == 1 and "there is no such file yet" in err
+    jsonschema.validate(yaml.safe_load((FOLDER / f"{name}.yaml").read_text()), SCHEMA)
 
 
 @pytest.mark.parametrize("name", FILES)
