@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from sidecar.cli import main
 from tests.cli.command import sidecar as command
 from tests.main_job.client import Client
 from tests.main_job.configuration import SHORT_LIVES, Section, route
@@ -45,21 +48,21 @@ async def test_a_client_that_signs(tmp_path: Path, nginx: Nginx, oidc: OidcProvi
     assert oidc.verify(seen.authorization.removeprefix("Bearer "))["client_id"] == oidc.jwt_client_id
 
 
-def test_check_says_what_is_wrong_with_a_key(tmp_path: Path, oidc: OidcProvider) -> None:
-    """Of the wrong kind, encrypted, or unknown to the provider: each in a sentence, and nothing of it repeated."""
+def test_check_says_what_is_wrong_with_a_key(
+    tmp_path: Path, oidc: OidcProvider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the wrong kind, encrypted, none at all: each in a sentence, and nothing of it repeated."""
     file = tmp_path / "key.pem"
     file.touch(0o600)
-    configuration = {
-        "credentials": {"c": credential(oidc, {"file": str(file)})},
-        "routes": [route("a", "http://[::1]", "c")],
-    }
-    process = SidecarProcess(tmp_path, configuration)
+    routes = [route("a", "http://[::1]", "c")]
+    process = SidecarProcess(tmp_path, {"credentials": {"c": credential(oidc, {"file": str(file)})}, "routes": routes})
     for content, word in (
         (pem("p384"), "set exchange.sign.alg to ES384"),
         (pem("rsa", password=b"secret"), "encrypted"),
         (b"gct_something-else", "no private key in PEM"),
     ):
         file.write_bytes(content)
-        done = command("check", "-c", str(process.file), "--exchange")
-        assert (done.code, word in done.out) == (1, True), done
-        assert not any(line in done.out + done.err for line in content.decode().splitlines() if "-" not in line)
+        assert main(["check", "-c", str(process.file), "--exchange"]) == 1
+        out, err = capsys.readouterr()
+        assert word in out
+        assert not any(line in out + err for line in content.decode().splitlines() if "-----" not in line)
