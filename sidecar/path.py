@@ -153,6 +153,8 @@ class Path:
     async def _wait_for_token(self, trip: Trip, route: Route, credential: Credential) -> Token:
         """There is no valid token: wait for the exchange, which is not ours."""
         began_at = perf_counter()
+        if trip.body is not None:
+            trip.body.wait()
         try:
             return await credential.wait()
         finally:
@@ -201,6 +203,8 @@ class Path:
 
     async def _connect(self, trip: Trip, route: Route) -> UpstreamConnection:
         began_at = perf_counter()
+        if trip.body is not None:
+            trip.body.wait()
         try:
             return await route.pool.connect()
         finally:

@@ -261,6 +261,11 @@ class Body:
 
     # Taken by the sending side
 
+    def wait(self) -> None:
+        """Nobody can take it yet, and that may last: if large, it is read no further (a crowd of them stays small)."""
+        if not self.complete and (self.length is None or self.length > WITH_HEAD_BYTES):
+            self._source.pause_reading()
+
     def attach(self, sink: Taker) -> None:
         """Send what is held, and from now on every piece as it comes."""
         held, self.held, self.held_bytes = self.held, [], 0
