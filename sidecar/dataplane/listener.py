@@ -11,6 +11,7 @@ from sidecar.dataplane.client import ClientConnection
 from sidecar.dataplane.door import Door
 from sidecar.dataplane.http1 import RequestReader
 from sidecar.dataplane.limits import descriptors_run_out
+from sidecar.dataplane.sweep import look_after
 from sidecar.errors import Answerable, Overloaded
 
 # How many connections beyond the limit may be told so at a time; the rest is cut.
@@ -128,7 +129,7 @@ class Listener:
         due = int(now / AGENDA_S)
         for moment in [moment for moment in self._agenda if moment <= due]:
             for connection in self._agenda.pop(moment):
-                connection.check(now)
+                look_after(connection, now)
                 if connection in self.connections:
                     self.look_at(connection, connection.next_look(now))
 

@@ -23,6 +23,7 @@ from collections.abc import Iterable
 from sidecar.dataplane.dial import Origin, dial
 from sidecar.dataplane.limits import PoolLimits, Timeouts, descriptor_to_spare
 from sidecar.dataplane.name import Name
+from sidecar.dataplane.sweep import look_after
 from sidecar.dataplane.upstream import UpstreamConnection
 from sidecar.errors import Overloaded, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 
@@ -238,7 +239,7 @@ class Pool:
     def sweep(self, now: float) -> None:
         """End what is past its deadline."""
         for connection in tuple(self.connections):
-            connection.check(now)
+            look_after(connection, now)
         for connection in tuple(self._idle):
             hint_s = connection.keep_alive_hint_s
             if hint_s is not None and now >= connection.deadline - self._limits.idle_s + hint_s - HINT_MARGIN_S:
