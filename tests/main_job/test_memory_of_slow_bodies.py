@@ -27,7 +27,7 @@ MOST_GROWTH_BYTES = 4 * MIB
 
 
 async def take(wire: Wire, size: int) -> int:
-    """Read nothing at first, then slowly, then as fast as it comes; return how much came by the end of the slow time."""
+    """Read nothing at first, then slowly, then as fast as it comes; return how much came by the end of slowness."""
     await asyncio.sleep(STALLED_S)
     began_s, read_bytes = time.monotonic(), 0
     while (passed_s := time.monotonic() - began_s) < SLOW_S:
