@@ -116,7 +116,7 @@ class RouteStats:
                 ttfbs[bisect_left(DURATION_BOUNDS_S, value)] += 1
                 ttfb_s += value
             if relayed_at:
-                value = sent_at - began_at - waited_s + relayed_at - answered_at
+                value = own_part_s(began_at, waited_s, sent_at, answered_at, relayed_at)
                 overheads[bisect_left(OVERHEAD_BOUNDS_S, value)] += 1
                 overhead_s += value
             code_class = status // 100 - 2 if 200 <= status < 600 else _odd_class(status)
@@ -124,6 +124,11 @@ class RouteStats:
         duration.total += duration_s
         ttfb.total += ttfb_s
         overhead.total += overhead_s
+
+
+def own_part_s(began_at: float, waited_s: float, sent_at: float, answered_at: float, relayed_at: float) -> float:
+    """Return our own part of a request's time: not the waiting for a token, a connection or the upstream."""
+    return sent_at - began_at - waited_s + relayed_at - answered_at
 
 
 def _odd_class(status: int) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sidecar.dataplane.client import ClientConnection
 from sidecar.messages import RequestHead, ResponseHead
+from sidecar.stats import own_part_s
 
 if TYPE_CHECKING:
     from sidecar.dataplane.upstream import UpstreamConnection
@@ -59,10 +60,10 @@ class Trip:
 
     @property
     def overhead_s(self) -> float | None:
-        """Our own part of it: no waiting for a token, a connection or the upstream; None where nothing was relayed."""
+        """Our own part of it; None where nothing was relayed."""
         if not self.relayed_at:
             return None
-        return self.sent_at - self.started_at - self.waited_s + self.relayed_at - self.answered_at
+        return own_part_s(self.started_at, self.waited_s, self.sent_at, self.answered_at, self.relayed_at)
 
     def interim(self, head: ResponseHead) -> None:
         """Pass a 1xx on (RFC 9110 15.2); a second "go on" would be one too many, and HTTP/1.0 knows none."""
