@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
+from sidecar.dataplane.limits import most_connections
+from tests.attack.test_no_descriptors_left import LIMIT, served, with_few
 from tests.fakes import always, response, until, upstream
 from tests.main_job.client import Admin, Client
 from tests.main_job.process import running as running_process
@@ -107,3 +112,31 @@ async def test_a_flood_harms_nobody(tmp_path: Path) -> None:
         assert (
             process.output().count("turned away") <= 40
         )  # the log says so 20 times a minute, and how many it left out
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "most"),
+    [(1, 1), (64, 32), (1024, 512), (20_000, 10_000), (1_048_576, 10_000), (resource.RLIM_INFINITY, 10_000)],
+)
+def test_the_usual_limit(descriptors: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the file descriptors, for a request may need two; 10,000 where there is no end of them."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (descriptors, descriptors))
+    assert most_connections() == most
+
+
+async def test_half_of_the_descriptors_is_the_limit_where_none_is_set(tmp_path: Path) -> None:
+    """Of 64: the 33rd is told that there are too many connections, while there are descriptors yet."""
+    async with upstream(always(response())) as server:
+        configuration = {
+            "upstream": f"http://127.0.0.1:{server.port}",
+            "credential": {"preset": "static", "api_key": {"env": "FEW_KEY"}},
+        }
+        async with with_few(tmp_path, configuration) as process:
+            app = Client(process.port)
+            kept = [await asyncio.open_connection("127.0.0.1", process.port) for _ in range(LIMIT // 2)]
+            await Admin(process.admin_port).until(len(kept), "sidecar_connections")
+            answer = await app.ask()
+            assert (answer.status, answer.reason, answer.value("connection")) == (503, "connections", b"close")
+            for _, writer in kept:
+                writer.transport.abort()
+            await served(app, within_s=2.0)
