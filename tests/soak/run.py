@@ -22,7 +22,6 @@ from tests.soak.watch import MIB, Held, held, resident_bytes, slope
 # million requests is seen at rest, when every connection has ended: the requests come in rounds with a rest between.
 ENVIRON = {"SOAK_KEY": "the-key-of-the-soak"}
 ROUNDS = 20
-LEAST_IN_ROUND = 20_000
 # The first of them warm up: memory at rest grows by 4 MiB within 400,000 requests, and from there goes up and down by
 # 0.6 MiB. What follows must be enough for a slope.
 WARM_SHARE = 0.25
@@ -39,13 +38,16 @@ SAMPLE_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How much: `token_life_s` is a token's, the newest of which is revoked every `revoke_s`."""
+    """How much: `token_life_s` is a token's, the newest of which is revoked every `revoke_s`; at rest memory is taken
+    after each round of `round_requests` (there are at most 20 of them).
+    """
 
     requests: int
     apps: int = 64
     most_s: float = 1500.0
     token_life_s: float = 9.0
     revoke_s: float = 7.0
+    round_requests: int = 20_000
 
 
 @dataclass(slots=True)
@@ -138,7 +140,7 @@ async def _measured(
     broken: list[str] = []
     after = before
     apps = Apps(process.port, options.apps, ledger)
-    rounds = max(1, min(ROUNDS, options.requests // LEAST_IN_ROUND))
+    rounds = max(1, min(ROUNDS, options.requests // options.round_requests))
     try:
         async with asyncio.timeout(options.most_s):
             for number in range(1, rounds + 1):
@@ -151,7 +153,7 @@ async def _measured(
     watching.cancel()
     await asyncio.wait([watching])
     result = Result(options, ledger, tokens, took_s, before, after, samples, process.output(), broken)
-    _judge(result)
+    judge(result)
     return result
 
 
@@ -207,7 +209,7 @@ async def _settled(process: SidecarProcess, most: Held) -> Held:
     return now
 
 
-def _judge(result: Result) -> None:
+def judge(result: Result) -> None:
     """Hold the bounds."""
     ledger, broken = result.ledger, result.broken
     if ledger.unexplained:
