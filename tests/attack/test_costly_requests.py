@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from sidecar.dataplane.flow import Body, Endpoint, ReplayMemory
+from sidecar.dataplane.client import ClientConnection
+from sidecar.dataplane.flow import HELD_BYTES, Body, Endpoint, ReplayMemory
 from sidecar.dataplane.framing import ChunkedDecoder
-from tests.fakes import Wire, always, response, until
+from tests.fakes import Wire, always, response, silent, until
 from tests.wire.running import in_front_of
 
 # A head of single bytes: how many there are, and how many at its beginning and end are compared.
@@ -19,6 +20,8 @@ HEAD_BYTES = 60_000
 PART_BYTES = 10_000
 MOST_TIMES = 3
 MIB = 1024 * 1024
+# The most that one read of the loop brings.
+READ_BYTES = 256 * 1024
 
 
 def cpu_s(work: Callable[[], object]) -> float:
@@ -112,6 +115,20 @@ async def test_thousands_of_pipelined_requests(ask: bytes) -> None:
         for number in range(count):
             assert (await wire.response()).body == b"/%d" % number
         assert time.process_time() - began_s < MOST_TIMES * one_by_one_s
+
+
+async def test_pipelined_requests_wait_in_the_kernel() -> None:
+    """While one is answered, what is read of those behind it ends at a bound, however many there are."""
+    async with in_front_of(silent) as (sidecar, upstream):
+        wire = await sidecar.connect()
+        await wire.send(sidecar.ask_bytes())
+        await until(lambda: upstream.connections)
+        wire.writer.write(sidecar.ask_bytes() * 100_000)
+        (connection,) = sidecar.app_connections()
+        await until(lambda: not connection.reading)
+        await asyncio.sleep(0.1)
+        assert isinstance(connection, ClientConnection)
+        assert not connection.reading and len(connection._buffer) < HELD_BYTES + READ_BYTES
 
 
 def decoded(wire: bytes, piece_bytes: int) -> bytes:
