@@ -19,7 +19,7 @@ from sidecar.dataplane.departure import ends_unread, is_reset
 from sidecar.dataplane.door import Door
 from sidecar.dataplane.flow import HELD_BYTES, Body, Endpoint
 from sidecar.dataplane.framing import BadFraming, ChunkedDecoder, SizedDecoder, UntilClose, body_decoder
-from sidecar.dataplane.http1 import END_OF_HEAD, too_large
+from sidecar.dataplane.http1 import END_OF_HEAD, never_a_head
 from sidecar.errors import BadRequest, ClientGone, SidecarError
 from sidecar.messages import Fields, RequestHead
 
@@ -108,8 +108,8 @@ class ClientConnection(Endpoint):
             self.deadline = self._loop.time() + wait_s
         if self._over or self.fault is not None:
             self._end_arrival()
-        elif len(self._buffer) >= self._limits.head_bytes:
-            self.interrupt(too_large(self._buffer, self._limits.head_bytes))  # was there before anybody waited
+        elif buffer and (fault := never_a_head(buffer, self._limits.head_bytes)):
+            self.interrupt(fault)  # it was there before anybody waited for it
         elif not self.reading:
             self.resume_reading()
         return arrival
@@ -247,8 +247,8 @@ class ClientConnection(Endpoint):
         raw = self.take_head(len(data))
         if raw:
             arrival.set_result(raw)
-        elif len(self._buffer) >= self._limits.head_bytes:
-            self.interrupt(too_large(self._buffer, self._limits.head_bytes))
+        elif fault := never_a_head(self._buffer, self._limits.head_bytes, len(data)):
+            self.interrupt(fault)
         elif not self._begun:
             # From its first byte, an empty line's too, to its last one, however slowly they come.
             self._begun = True

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from sidecar.dataplane.http1 import END_OF_HEAD, trailer_lines
+from sidecar.dataplane.http1 import END_OF_HEAD, is_no_text, trailer_lines
 
 # One chunk's size line with its extensions. Extensions are dropped (RFC 9112 7.1.1 allows it), so a long one is only
 # a burden; Node bounds them all together at 16 KiB after CVE-2024-22019.
@@ -167,6 +167,8 @@ class ChunkedDecoder:
         if end < 0:
             if len(data) >= TRAILER_BYTES:
                 raise BadFraming("the trailer section is too long")
+            if is_no_text(data):
+                raise BadFraming("the trailer section is malformed")
             self._buffer = data
             return b""
         trailers = trailer_lines(data[: end + 4])

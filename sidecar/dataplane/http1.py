@@ -31,6 +31,7 @@ from sidecar.errors import BadRequest, UpstreamProtocol
 from sidecar.messages import NOTHING, Field, Fields, RequestHead, ResponseHead
 
 END_OF_HEAD = b"\r\n\r\n"
+_TLS = b"\x16\x03"  # the first two bytes of a client that wants TLS
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
 
 # Fields that end at this hop (RFC 9110 7.6.1; HTTP2-Settings: RFC 7540 3.2.1; Proxy: CVE-2016-5385).
@@ -64,6 +65,8 @@ _FRAMES = frozenset((b"content-length", b"transfer-encoding"))
 # not 0. Statuses from 600 on mean nothing (RFC 9110 15) but can be read by everybody.
 _match_request_line = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/1\.([01])\r\n").match
 _match_status_line = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t -~\x80-\xff]*)?\r\n").match
+# Control characters, LF without CR, and CR without LF (RFC 9112 2.2, RFC 9110 5.5).
+_find_no_text = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)").search
 # A method is any token (RFC 9110 9.1). llhttp knows 34, and what else it looks at depends on it for some:
 # all but these are a POST to it.
 _TO_LLHTTP = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS".split())
@@ -191,11 +194,30 @@ def _not_a_request(raw: bytes, why: str) -> BadRequest:
     return BadRequest(f"not a clear HTTP/1.1 request: {why}", reason="malformed")
 
 
-def too_large(beginning: bytes | bytearray, most_bytes: int) -> BadRequest:
-    """Return what is wrong with the beginning of a head that is larger: its target (RFC 9110 15.5.15) or its fields."""
-    if beginning.find(b"\r\n", 0, most_bytes) < 0:
-        return BadRequest("the request's target is too long", reason="head_too_large", status=414)
-    return BadRequest("the request's head is too large", reason="head_too_large", status=431)
+def never_a_head(beginning: bytes | bytearray, most_bytes: int, new_bytes: int | None = None) -> BadRequest | None:
+    """Return what is wrong with the beginning of a head that can no longer become one, or None: its end may still come.
+
+    Args:
+        most_bytes: that a head may have.
+        new_bytes: how many at the end of it were not looked at yet; None: all.
+    """
+    if len(beginning) >= most_bytes:
+        if beginning.find(b"\r\n", 0, most_bytes) < 0:  # RFC 9110 15.5.15
+            return BadRequest("the request's target is too long", reason="head_too_large", status=414)
+        return BadRequest("the request's head is too large", reason="head_too_large", status=431)
+    if beginning.startswith(_TLS):
+        return BadRequest("TLS is not spoken here: use http://", reason="malformed")
+    if is_no_text(beginning, 0 if new_bytes is None else len(beginning) - new_bytes):
+        return BadRequest("not a clear HTTP/1.1 request: a control character, or a bare CR or LF", reason="malformed")
+    return None
+
+
+def is_no_text(lines: bytes | bytearray, at: int = 0) -> bool:
+    """Whether there is something in lines, from `at` on, that no head and no trailer may hold.
+
+    Without looking, one whose lines end with LF alone would be waited for until its time is over.
+    """
+    return _find_no_text(lines, max(0, at - 1)) is not None  # what was a CR at the end may be a bare one by now
 
 
 def _absolute_form(head: RequestHead) -> None:

@@ -20,7 +20,7 @@ from typing import Protocol, cast
 
 from sidecar.dataplane.flow import Body, Endpoint, Pipe, Sink
 from sidecar.dataplane.framing import BadFraming, ChunkedDecoder, SizedDecoder, UntilClose, body_decoder
-from sidecar.dataplane.http1 import END_OF_HEAD, read_response
+from sidecar.dataplane.http1 import END_OF_HEAD, is_no_text, read_response
 from sidecar.dataplane.last_words import SpareSocket, last_words
 from sidecar.dataplane.limits import Timeouts
 from sidecar.errors import Phase, UpstreamError, UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
@@ -215,7 +215,7 @@ class UpstreamConnection(Endpoint):
             at = max(0, len(held) - len(END_OF_HEAD))
             held += data
             if held.find(END_OF_HEAD, at, RESPONSE_HEAD_BYTES) < 0:
-                self._hold(held)
+                self._hold(held, at)
                 return
             data, self._buffer = bytes(held), bytearray()
         while data:
@@ -234,12 +234,12 @@ class UpstreamConnection(Endpoint):
                 return
             self._interim_response(head)
 
-    def _hold(self, beginning: bytearray) -> None:
-        """Keep the beginning of a head, if it can still become one."""
+    def _hold(self, beginning: bytearray, at: int = 0) -> None:
+        """Keep the beginning of a head, if it can still become one; what is new in it begins at `at` or later."""
         self._buffer = beginning
         if len(beginning) >= RESPONSE_HEAD_BYTES:
             self._fail(UpstreamProtocol("the upstream's head is too large", phase="head"))
-        elif not _VERSION.startswith(beginning[: len(_VERSION)]):
+        elif not _VERSION.startswith(beginning[: len(_VERSION)]) or is_no_text(beginning, at):
             self._fail(UpstreamProtocol("the upstream's answer is not HTTP/1.1", phase="head"))
 
     def _interim_response(self, head: ResponseHead) -> None:
