@@ -32,6 +32,7 @@ from sidecar.messages import NOTHING, Field, Fields, RequestHead, ResponseHead
 
 END_OF_HEAD = b"\r\n\r\n"
 _TLS = b"\x16\x03"  # the first two bytes of a client that wants TLS
+NO_REQUEST_LINE = "the request line is not `METHOD target HTTP/1.1`"
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
 
 # Fields that end at this hop (RFC 9110 7.6.1; HTTP2-Settings: RFC 7540 3.2.1; Proxy: CVE-2016-5385).
@@ -128,7 +129,7 @@ class RequestReader:
             return before
         start = _match_request_line(raw)
         if start is None:
-            raise _not_a_request(raw, "the request line is not `METHOD target HTTP/1.1`")
+            raise _not_a_request(raw, NO_REQUEST_LINE)
         method, target, minor = start.groups()
         try:
             HttpRequestParser(_SILENT).feed_data(raw if method in _TO_LLHTTP else _as_post(raw, method))
@@ -207,8 +208,12 @@ def never_a_head(beginning: bytes | bytearray, most_bytes: int, new_bytes: int |
         return BadRequest("the request's head is too large", reason="head_too_large", status=431)
     if beginning.startswith(_TLS):
         return BadRequest("TLS is not spoken here: use http://", reason="malformed")
-    if is_no_text(beginning, 0 if new_bytes is None else len(beginning) - new_bytes):
+    at = 0 if new_bytes is None else max(0, len(beginning) - new_bytes)
+    if is_no_text(beginning, at):
         return BadRequest("not a clear HTTP/1.1 request: a control character, or a bare CR or LF", reason="malformed")
+    if beginning.find(b"\n", at) >= 0 and beginning.find(b"\n") >= at:  # the first line has just ended
+        if not _match_request_line(beginning) and not HTTP2_PREFACE.startswith(beginning[: len(HTTP2_PREFACE)]):
+            return _not_a_request(b"", NO_REQUEST_LINE)
     return None
 
 
