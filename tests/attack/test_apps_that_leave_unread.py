@@ -70,9 +70,14 @@ def through(framing: str) -> bytes:
     return b"%x\r\n%b\r\n" % (PIECE_BYTES, bytes(PIECE_BYTES)) if framing == CHUNKED else bytes(PIECE_BYTES)
 
 
-@pytest.mark.parametrize("by", ["tcp", "unix"])
-@pytest.mark.parametrize("how", ["close", "half_close"])
-@pytest.mark.parametrize("framing", [CHUNKED, "Content-Length: 100000000"])
+@pytest.mark.parametrize(
+    ("framing", "how", "by"),
+    [
+        (CHUNKED, "close", "tcp"),
+        ("Content-Length: 100000000", "half_close", "tcp"),
+        (CHUNKED, "half_close", "unix"),
+    ],
+)
 async def test_an_end_within_a_body_that_nobody_reads(framing: str, how: str, by: str, tmp_path: Path) -> None:
     """Its upstream request is aborted within a second; once the upstream reads again, it sees half a request."""
     script = _Stalled()

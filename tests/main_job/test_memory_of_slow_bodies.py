@@ -1,6 +1,6 @@
 """A body whose receiver stalls, then hardly reads, then reads at full speed leaves the process as small as it was.
 
-64 MiB each way here; 1 GiB with `SIDECAR_LONG=1` (`make long`).
+32 MiB each way here; 1 GiB with `SIDECAR_LONG=1` (`make long`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tests.main_job.process import running
 
 LONG = bool(os.environ.get("SIDECAR_LONG"))
 MIB = 1024 * 1024
-SIZE_BYTES = 1024 * MIB if LONG else 64 * MIB
-STALLED_S, SLOW_S = (5.0, 10.0) if LONG else (0.5, 1.0)
+SIZE_BYTES = 1024 * MIB if LONG else 32 * MIB
+STALLED_S, SLOW_S = (5.0, 10.0) if LONG else (0.2, 0.5)
 SLOW_BYTES_PER_S = 1_000_000
 PIECE = bytes(256 * 1024)
 MOST_GROWTH_BYTES = 4 * MIB

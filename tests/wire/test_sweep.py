@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -12,36 +11,23 @@ from tests.fakes import always, response, until
 from tests.wire.running import in_front_of
 
 
-async def test_an_app_connection_whose_check_breaks(caplog: pytest.LogCaptureFixture) -> None:
-    """It is ended and reported; whoever was to be looked at with it, or later, is."""
+async def test_connections_whose_check_breaks(caplog: pytest.LogCaptureFixture) -> None:
+    """They are ended and reported, on both sides; whoever was to be looked at with them, or later, is."""
     limits = {"idle_timeout_s": 0.6, "head_timeout_s": 0.6}
-    async with in_front_of(always(response()), limits=limits) as (sidecar, _):
+    route = {"upstream": {"pool": PoolLimits(idle_s=0.6)}}
+    async with in_front_of(always(response()), route=route, limits=limits) as (sidecar, _):
         wires = [await sidecar.connect() for _ in range(4)]
         for wire in wires:
             await wire.send(sidecar.ask_bytes())
+        for wire in wires:
             assert (await wire.response()).status == 200
-        broken: Any = sidecar.app_connections()[0]
 
         def break_down(now: float) -> None:
             raise ZeroDivisionError("the-key")
 
-        broken.check = break_down
-        await until(lambda: not sidecar.app_connections(), within_s=2.5)
-        later = await sidecar.connect()
-        assert await later.ended(2.5) == b""
-    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert "ZeroDivisionError" in record.message and "the-key" not in record.message
-
-
-async def test_an_upstream_connection_whose_check_breaks() -> None:
-    """The same on the other side."""
-    route = {"upstream": {"pool": PoolLimits(idle_s=0.6)}}
-    async with in_front_of(always(response()), route=route) as (sidecar, _):
-        await asyncio.gather(*(sidecar.ask() for _ in range(3)))
-        broken: Any = sidecar.upstream_connections()[0]
-
-        def break_down(now: float) -> None:
-            raise ZeroDivisionError
-
-        broken.check = break_down
-        await until(lambda: not sidecar.upstream_connections(), within_s=2.5)
+        for connections in (sidecar.app_connections(), sidecar.upstream_connections()):
+            broken: Any = connections[0]
+            broken.check = break_down
+        await until(lambda: not sidecar.connections(), within_s=2.5)
+    errors = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert ["ZeroDivisionError" in message and "the-key" not in message for message in errors] == [True, True]
