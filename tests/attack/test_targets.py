@@ -245,9 +245,9 @@ async def test_no_request_makes_a_metric() -> None:
         before = await series(running)
         asking = Pipelined(running)
         requests = []
-        for number in range(3_000):
-            host = (b"@", b"h%d.example" % number, b"crm.local")[number % 3]
-            method = methods[number % len(methods)]
+        for number in range(10_000):
+            host = (b"@", b"crm.local", b"@", b"crm.local", b"h%d.example" % number)[number % 5]
+            method = methods[number % len(methods)] if number % 2 else f"M{number}"
             requests.append(at(running, head(f"/p{number}?q={number}", f"X-{number}: 1", method=method, host=host)))
         await asking.ask(requests)
         assert await series(running) == before <= SERIES
