@@ -273,7 +273,13 @@ def _offered(upgrade: bytes) -> bytes | None:
     Passed on it would be a way around every rule, for the tunnel that it begins carries requests.
     """
     offers = [offer.strip(b" \t") for offer in upgrade.split(b",")]
-    return b", ".join(offer for offer in offers if offer and offer.partition(b"/")[0].lower() != b"h2c") or None
+    return b", ".join(offer for offer in offers if offer and not _is_http_2(offer)) or None
+
+
+def _is_http_2(protocol: bytes) -> bool:
+    """Whether a protocol is HTTP/2 or 3, by its own name or by the one in RFC 9110's example, `HTTP/2.0`."""
+    name, _, version = protocol.lower().partition(b"/")
+    return name in (b"h2c", b"h2", b"h3") or (name == b"http" and version[:1] in (b"2", b"3"))
 
 
 def _is_alias(fields: Fields, field: Field) -> bool:

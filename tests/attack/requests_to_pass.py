@@ -153,7 +153,19 @@ FIELD_LINES = [
             f"RFC 9110 7.8: an offer of HTTP/2 is dropped: {value!r}",
             b"Connection: Upgrade\r\nUpgrade: " + value + b"\r\n",
         )
-        for value in (b"h2c", b"H2C", b"h2c,", b",h2c", b"h2c, h2c", b"h2c/1", b" h2c\t", b"h2c\r\nUpgrade: h2c")
+        for value in (
+            b"h2c",
+            b"H2C",
+            b"h2c,",
+            b",h2c",
+            b"h2c, h2c",
+            b"h2c/1",
+            b" h2c\t",
+            b"h2c\r\nUpgrade: h2c",
+            b"HTTP/2.0",
+            b"h2",
+            b"http/2, H3/1",
+        )
     ),
     *(
         get(
@@ -162,7 +174,15 @@ FIELD_LINES = [
             b"Connection: Upgrade",
             b"Upgrade: a, b",
         )
-        for value in (b"a, b", b"a,b", b"h2c, a, b", b"a,h2c,b", b"a\r\nUpgrade: b", b"a\r\nUpgrade: h2c\r\nUpgrade: b")
+        for value in (
+            b"a, b",
+            b"a,b",
+            b"h2c, a, b",
+            b"a,h2c,b",
+            b"a, HTTP/2.0, b",
+            b"a\r\nUpgrade: b",
+            b"a\r\nUpgrade: h2c\r\nUpgrade: b",
+        )
     ),
     get("RFC 9110 7.8: an offer that Connection does not name is dropped", b"Upgrade: websocket\r\n"),
     get("RFC 9110 6.6.2: Trailer passes", b"Trailer: X-Sum\r\n", b"Trailer: X-Sum"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sidecar.credentials.rules import Injection
 from sidecar.credentials.token import make_token
 from sidecar.dataplane.http1 import REQUEST_HOP, RequestReader, read_response
@@ -44,7 +46,7 @@ def upgrade_of(head: Seen) -> list[tuple[bytes, bytes]]:
     """Return the two fields that ask for another protocol, where it is asked for properly."""
     options = {option.strip(b" \t") for option in b",".join(head.values(b"connection")).translate(FOLD).split(b",")}
     asked = [offer.strip(b" \t") for offer in b",".join(head.values(b"upgrade")).split(b",")]
-    asked = [offer for offer in asked if offer and offer.partition(b"/")[0].lower() != b"h2c"]
+    asked = [offer for offer in asked if offer and not re.match(rb"(h2c|h2|h3)(/|$)|http/[23]", offer.lower())]
     if not asked or b"upgrade" not in options or head.http_10:
         return []
     return [(b"Connection", b"Upgrade"), (b"Upgrade", b", ".join(asked))]
