@@ -230,10 +230,14 @@ def _absolute_form(head: RequestHead) -> None:
     if head.target[:7].lower() != b"http://":
         raise BadRequest("the target must start with / (RFC 9112 3.2.1)", reason="target")
     authority, slash, rest = head.target[7:].partition(b"/")
-    if not slash or not authority or b"?" in authority or b"@" in authority:
+    name, mark, _ = authority.partition(b"?")
+    if not name or b"@" in name:
         raise BadRequest("the target's authority is not a plain host and port", reason="target")
-    head.authority = authority
-    head.target = slash + rest
+    if (mark or not slash) and head.method == b"OPTIONS":
+        raise BadRequest("OPTIONS of a whole server, and there may be several behind this", reason="target")
+    head.authority = name
+    # RFC 9110 4.2.3: no path is the same as `/`, and must be sent as that.
+    head.target = b"/" + head.target[7 + len(name) :] if mark or not slash else slash + rest
 
 
 def _take_request_field(fields: Fields, field: Field) -> None:

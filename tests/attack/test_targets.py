@@ -116,6 +116,11 @@ async def test_no_target_says_where_a_request_goes() -> None:
         assert {host for asked in server.requests for host in asked.values("host")} == {b"127.0.0.1:%d" % server.port}
 
 
+def path_of(rest: str) -> bytes:
+    """Return the target to send for what stands behind an authority (RFC 9110 4.2.3)."""
+    return (rest if rest.startswith("/") else f"/{rest}").encode()
+
+
 @pytest.mark.parametrize(
     ("method", "target", "status"),
     [
@@ -125,7 +130,16 @@ async def test_no_target_says_where_a_request_goes() -> None:
         ("TRACE", "/", 405),  # RFC 9110 9.3.8: it would show the token
         ("TRACE", "http://evil.example/", 405),
         ("OPTIONS", "*", 400),  # RFC 9110 9.3.7: about a server as a whole, and there may be several behind us
+        ("OPTIONS", "http://127.0.0.1:<port>", 400),  # RFC 9112 3.2.4: the same
+        ("OPTIONS", "http://127.0.0.1:<port>?x", 400),
         ("GET", "*", 400),
+        ("GET", "http://", 400),
+        ("GET", "http://?x", 400),
+        ("GET", "http://user@127.0.0.1:<port>", 400),
+        ("GET", "http://127.0.0.1:<port>#x", 400),
+        ("GET", "http://evil.example", 403),
+        ("GET", "http://evil.example?http://127.0.0.1:<port>/", 403),
+        ("GET", "http://127.0.0.1:<port>?@evil.example/", 200),
         ("GET", "evil.example", 400),
         ("GET", "http:evil.example", 400),
         ("GET", "http:/evil.example", 400),
@@ -145,7 +159,8 @@ async def test_a_target_is_a_path_or_it_is_refused(method: str, target: str, sta
     async with in_front_of(always(response())) as (running, server):
         raw = at(running, head(target, method=method))
         assert (await answer(running, raw)).status == status
-        assert [asked.target for asked in server.requests] == ([target.encode()] if status == 200 else [])
+        sent = target.removeprefix("http://127.0.0.1:<port>")
+        assert [asked.target for asked in server.requests] == ([path_of(sent)] if status == 200 else [])
 
 
 async def test_no_path_of_the_upstream_is_taken_by_us() -> None:

@@ -73,7 +73,9 @@ def _as_sent(message: Seen) -> Seen:
     """A target in absolute form goes upstream in origin form (RFC 9112 3.2)."""
     if message.target[:7].lower() != b"http://":
         return message
-    return replace(message, target=b"".join(message.target[7:].partition(b"/")[1:]))
+    begin = min((at for mark in (b"/", b"?") if (at := message.target.find(mark, 7)) >= 0), default=len(message.target))
+    path = message.target[begin:]
+    return replace(message, target=path if path.startswith(b"/") else b"/" + path)
 
 
 def _forwarded(runner: Runner, outcome: Outcome) -> list[Seen]:

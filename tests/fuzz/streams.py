@@ -14,9 +14,10 @@ from tests.fuzz.in_memory import AUTHORITY, split
 CANARY = b"canary"
 
 METHODS = (b"GET", b"GET", b"POST", b"POST", b"PUT", b"HEAD", b"DELETE", b"OPTIONS", b"PATCH", b"PROPFIND")
+PATHLESS = (b"http://a", b"http://a?x/y")
 TARGETS = (
     *(b"/", b"/canary", b"/a?b=c&d", b"/%2e%2e/x", b"/a//b/../c;d=1", b"/?", b"/%00", b"/*", b"/a\\b|c^d`e{f}"),
-    *(b"http://a/abs", b"http://A/", b"HTTP://a/x?http://b/"),
+    *(b"http://a/abs", b"http://A/", b"HTTP://a/x?http://b/", *PATHLESS),
 )
 FIELDS = (
     *(b"X-A: canary", b"x-a:canary", b"X_A: 1", b"X-Empty:", b"X-Space:  canary \t", b"Accept: */*", b"Cookie: a=b"),
@@ -138,6 +139,8 @@ def _extension(rng: random.Random) -> bytes:
 def request(rng: random.Random) -> bytes:
     """Return one request that every server understands."""
     method, target = rng.choice(METHODS), rng.choice(TARGETS)
+    if method == b"OPTIONS" and target in PATHLESS:
+        target = b"/"  # the other is about a whole server, and refused
     version = b"HTTP/1.1"
     fields = [rng.choice(FIELDS) + b"\r\n" for _ in range(rng.choice((0, 0, 1, 2, 3)))]
     body = b""
