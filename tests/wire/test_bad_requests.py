@@ -45,7 +45,7 @@ async def answer_to(sidecar: Running, raw: bytes) -> tuple[int, str]:
         (b"GET / HTTP/1.1\r\n" + HOST + HOST + b"\r\n", 400, "host"),
         (b"GET example HTTP/1.1\r\n" + HOST + b"\r\n", 400, "malformed"),
         (b"GET https://<own>/ HTTP/1.1\r\n" + HOST + b"\r\n", 400, "target"),
-        (b"GET http://<own> HTTP/1.1\r\n" + HOST + b"\r\n", 400, "target"),
+        (b"OPTIONS http://<own> HTTP/1.1\r\n" + HOST + b"\r\n", 400, "target"),
         (b"GET http://user@<own>/ HTTP/1.1\r\n" + HOST + b"\r\n", 400, "target"),
         (b"GET /#fragment HTTP/1.1\r\n" + HOST + b"\r\n", 400, "target"),
         (b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n", 400, "target"),
