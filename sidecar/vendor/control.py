@@ -89,19 +89,22 @@ class Control:
                 life_s = read_number(wish, "token_life_s", 0, 0.1, _LONGEST_LIFE_S)
                 self._issuer.token_life_s = life_s
             case "regenerate_key":
-                return self._regenerate_key(wish.get("api_key"))
+                return self._regenerate_key(wish.get("api_key"), wish.get("keep_tokens", False))
             case _:
                 raise WrongFault(f'"do" must be one of {", ".join(_DEEDS)}')
         return {}
 
-    def _regenerate_key(self, wanted: object) -> dict[str, object]:
+    def _regenerate_key(self, wanted: object, keep_tokens: object) -> dict[str, object]:
+        """Have another key, the one that is wanted or a new one; the old one is dead at once."""
+        if not isinstance(keep_tokens, bool):
+            raise WrongFault('"keep_tokens" must be true or false')
         if wanted is None:
             made = "gct_" + secrets.token_hex(16)
-            self._issuer.replace_key(Secret(made))
+            self._issuer.replace_key(Secret(made), keep_tokens=keep_tokens)
             return {"api_key": made}
         if not isinstance(wanted, str) or not wanted.isascii() or not wanted.isprintable() or not wanted:
             raise WrongFault('"api_key" must be printable ASCII text')
-        self._issuer.replace_key(Secret(wanted))
+        self._issuer.replace_key(Secret(wanted), keep_tokens=keep_tokens)
         return {}
 
     def _state(self) -> dict[str, object]:

@@ -93,10 +93,11 @@ class Issuer:
         self._retired.append(self._secret)
         self._secret = secrets.token_bytes(32)
 
-    def replace_key(self, api_key: Secret) -> None:
-        """Make the old API key and its tokens worthless; from now on `api_key` is the key."""
+    def replace_key(self, api_key: Secret, *, keep_tokens: bool = False) -> None:
+        """Make the old API key worthless, and its tokens where they are not kept; from now on `api_key` is the key."""
         self._api_key = api_key
-        self.revoke_tokens()
+        if not keep_tokens:
+            self.revoke_tokens()
 
     def _verdict(self, claims: dict[str, object], *, revoked: bool) -> Verdict:
         expires_at = float(str(claims["exp"]))

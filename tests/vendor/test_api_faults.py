@@ -84,6 +84,16 @@ async def test_regenerating_with_a_key_of_choice() -> None:
         assert (await asked.exchange("gct_chosen")).status == 200
 
 
+async def test_regenerating_may_leave_the_tokens() -> None:
+    """The old key is dead at once, what it was exchanged for lives on to its expiry."""
+    async with customer() as asked:
+        token = await asked.token()
+        await asked.control(do="regenerate_key", api_key="gct_chosen", keep_tokens=True)
+        assert (await asked.exchange(DEMO_KEY)).status == 401
+        assert (await asked.ask("GET", "/me", token)).status == 200
+        assert (await asked.ask("GET", "/me", (await asked.exchange("gct_chosen")).json["token"])).status == 200
+
+
 async def test_token_life_is_changed() -> None:
     """The next token lives as long as was asked for."""
     async with customer() as asked:
@@ -111,6 +121,7 @@ async def test_token_life_is_changed() -> None:
         {"do": "token_life", "token_life_s": 0},
         {"do": "regenerate_key", "api_key": 7},
         {"do": "regenerate_key", "api_key": "a\r\nb"},
+        {"do": "regenerate_key", "keep_tokens": "yes"},
     ],
 )
 async def test_a_wish_that_cannot_be_granted(wish: Any) -> None:
