@@ -33,6 +33,8 @@ from sidecar.secret import Secret
 
 # A megabyte of brackets would become 20 MB of lists; a real answer has a few dozen values.
 MOST_VALUES = 20_000
+# A Date says whole seconds: their clock is up to one further ahead, and a token ends that much sooner for us.
+DATE_GRAIN_S = 1.0
 _SECONDS = re.compile(r"[0-9]{1,18}")
 
 
@@ -142,12 +144,15 @@ def _read_token(document: object, answer: Answer, rules: AnswerRules) -> Token:
     if not isinstance(value, str) or not value:
         raise ExchangeFailed("bad_response", f"the answer has no token at {pointers.token!r}")
     secret = Secret(value.encode(errors="surrogatepass"))
+    ahead_s = clock_difference(answer.headers.get("date"), answer.received_at)
+    if ahead_s:
+        ahead_s += DATE_GRAIN_S
     expires_at = expiry(
         secret,
         expires_at=lookup(document, pointers.expires_at) if pointers.expires_at is not None else None,
         expires_in=lookup(document, pointers.expires_in) if pointers.expires_in is not None else None,
         default_ttl_s=rules.default_ttl_s,
         now=answer.received_at,
-        ahead_s=clock_difference(answer.headers.get("date"), answer.received_at),
+        ahead_s=ahead_s,
     )
     return make_token(secret, rules.injection, obtained_at=answer.received_at, expires_at=expires_at)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.credentials.answer import (
+    DATE_GRAIN_S,
     MOST_VALUES,
     Answer,
     AnswerRules,
@@ -228,7 +229,15 @@ def test_an_answer_may_say_that_it_is_not_compressed(coding: str) -> None:
 def test_a_clock_that_differs_is_corrected(ahead_s: int) -> None:
     """By their clock the token lives for an hour; so it does by ours."""
     body = json.dumps({"token": "abc", "expiresAt": NOW + ahead_s + 3600}).encode()
-    assert read(body=body, headers={"date": http_date(NOW + ahead_s)}).expires_at == NOW + 3600
+    assert read(body=body, headers={"date": http_date(NOW + ahead_s)}).expires_at == NOW + 3600 - DATE_GRAIN_S
+
+
+@pytest.mark.parametrize("ahead_s", [-7200.9, -7200.1, 7200.1, 7200.9])
+def test_a_corrected_expiry_is_never_too_late(ahead_s: float) -> None:
+    """A Date has whole seconds, so the difference is not known better than that."""
+    body = json.dumps({"token": "abc", "expiresAt": NOW + ahead_s + 60}).encode()
+    token = read(body=body, headers={"date": http_date(math.floor(NOW + ahead_s))})
+    assert 58 <= token.expires_at - NOW <= 60
 
 
 def test_a_clock_that_hardly_differs_is_believed() -> None:
