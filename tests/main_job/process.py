@@ -94,13 +94,20 @@ class SidecarProcess(ServerProcess):
 
 @asynccontextmanager
 async def running(
-    directory: Path, configuration: Mapping[str, object], environ: Mapping[str, str] | None = None
+    directory: Path,
+    configuration: Mapping[str, object],
+    environ: Mapping[str, str] | None = None,
+    *,
+    preload: Mapping[str, str] | None = None,
 ) -> AsyncIterator[SidecarProcess]:
     """Run a sidecar until the block ends, however it ends; the test's own loop goes on meanwhile.
 
     At its end the process must have met no defect, and have said nothing of the keys in its environment or of a JWT.
+
+    Args:
+        preload: variables that are no secrets.
     """
-    process = SidecarProcess(directory, configuration, environ)
+    process = SidecarProcess(directory, configuration, {**(environ or {}), **(preload or {})})
     await asyncio.to_thread(process.start)
     try:
         yield process

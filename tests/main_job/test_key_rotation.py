@@ -76,7 +76,7 @@ class Rotated:
         """Regenerate the key; its file is written so long after the old one's death, or before where it is negative."""
         key = f"gct_swapped_{len(self.keys)}_{'0123456789abcdef' * 2}"
         self.keys.append(key)
-        deeds = [
+        deeds: list[tuple[float, Callable[[], None]]] = [
             (0.0, lambda: self.vendor.issuer.replace_key(Secret(key), keep_tokens=keep_tokens)),
             (written_after_s, lambda: next(self.swaps)(self.file, key)),
         ]
@@ -143,7 +143,8 @@ async def test_no_request_is_lost_to_a_key_that_is_swapped(tmp_path: Path) -> No
     Nor is one lost to a wrong key in the file, and the next good one is used within 5 s.
     """
     async with rotating(tmp_path) as rotated:
-        await rotated.mistake()
+        if LONG:
+            await rotated.mistake()
         for number in range(10 if LONG else 1):
             await rotated.swap(keep_tokens=True, written_after_s=(-0.3, 0.0, 0.3)[number % 3])
         assert await rotated.rejections() == {"expired": 0, "revoked": 0, "forbidden": 0}

@@ -16,10 +16,12 @@ from tests.servers import programs
 # Debian's JRE can also compile and run a program of one source file, in a quarter of a JDK's download.
 DEBIAN_PACKAGES = {
     "curl": "curl",
+    "faketime": "faketime",
     "java": "default-jre-headless",
     "nginx": "nginx",
     "prometheus": "prometheus",
     "promtool": "prometheus",
+    "strace": "strace",
 }
 TIMEOUT_S = 900
 # Only the programs are wanted: where no systemd runs, RUNLEVEL=1 keeps a package from starting its service.
