@@ -173,9 +173,14 @@ class App:
 
     async def _sweep(self) -> None:
         """End what is past its deadline, on both sides."""
-        loop = asyncio.get_running_loop()
+        from sidecar.dataplane.standstill import Standstill
+
+        loop, standstill = asyncio.get_running_loop(), Standstill(self._clock)
         while True:
             await asyncio.sleep(SWEEP_S)
+            if standstill.is_over():
+                for pool in tuple(self._pools):
+                    pool.distrust()
             now = loop.time()
             self._listener.sweep(now)
             self._admin.sweep(now)

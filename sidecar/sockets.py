@@ -6,7 +6,8 @@ it: from 15 s of silence on, every 5 s, three times, so that it shows within
 where nothing is expected soon, such as in a stream, or before an answer that
 may take minutes; what was sent and is not acknowledged has the time-outs of the
 request. TCP_USER_TIMEOUT is not set: it ends (measured on Linux 6) also a peer
-that lives and just does not read, which is backpressure.
+that lives and just does not read, which is backpressure. But for the one case in
+which a peer is likely to be gone, and a small request all that was sent to it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ BACKLOG = 1024
 KEEPALIVE_IDLE_S = 15
 KEEPALIVE_INTERVAL_S = 5
 KEEPALIVE_PROBES = 3
+UNACKNOWLEDGED_S = 2.5
 
 
 def listen_tcp(host: str, port: int, key: str, *, loopback: bool = False) -> socket.socket:
@@ -67,6 +69,14 @@ def notice_dead_peer(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, idle, KEEPALIVE_IDLE_S)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+
+
+def give_up_soon(sock: socket.socket | None) -> None:
+    """Have the kernel end a connection whose peer does not acknowledge, within a few seconds, what was sent to it."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux alone
+    if sock is not None and option is not None:
+        with contextlib.suppress(OSError):  # it has ended already
+            sock.setsockopt(socket.IPPROTO_TCP, option, round(UNACKNOWLEDGED_S * 1000))
 
 
 def _reason(error: OSError, address: str) -> str:

@@ -245,6 +245,16 @@ class Pool:
             if hint_s is not None and now >= connection.deadline - self._limits.idle_s + hint_s - HINT_MARGIN_S:
                 self._let_go(connection)
 
+    def distrust(self) -> None:
+        """This process stood still: let go of what was idle, whose upstream may be gone without a word.
+
+        A request that was sent on such a connection since then must not wait for its time-out.
+        """
+        for connection in tuple(self._idle):
+            self._let_go(connection)
+        for connection in self.connections:
+            connection.distrust()
+
     def retire(self) -> None:
         """Take no further request: what is idle ends now, the rest when its request is done."""
         self._retired = True

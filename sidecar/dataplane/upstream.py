@@ -25,6 +25,7 @@ from sidecar.dataplane.last_words import SpareSocket, last_words
 from sidecar.dataplane.limits import Timeouts
 from sidecar.errors import Phase, UpstreamError, UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
 from sidecar.messages import NOTHING, ResponseHead
+from sidecar.sockets import give_up_soon
 
 RESPONSE_HEAD_BYTES = 64 * 1024
 # More than any real server sends before its answer; a stream of them would otherwise never end.
@@ -389,6 +390,17 @@ class UpstreamConnection(Endpoint):
                 self.deadline = self._loop.time() + self._head_s
             elif self._is_tunnel:
                 self.deadline = self._loop.time() + self._idle_s
+
+    def distrust(self) -> None:
+        """It was idle while this process stood still: end it soon where the request just sent reaches nobody.
+
+        Not where a body is under way: an upstream that is slow to take it is not gone. And not for the next
+        requests, which may have one.
+        """
+        body = self._request_body
+        if self.reused and self._is_awaited and (body is None or body.complete) and self.writable:
+            self.outdated = True
+            give_up_soon(self.transport.get_extra_info("socket"))
 
     def check(self, now: float) -> None:
         """End the connection where its deadline has passed (called by the sweep)."""

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sidecar.app import App
+from sidecar.clock import Clock
 from sidecar.config.values import (
     Address,
     AdminConfig,
@@ -127,15 +128,17 @@ async def sidecar(
     *routes: RouteConfig,
     credential: CredentialConfig | None = STATIC,
     load: Callable[[], Config] | None = None,
+    clock: Clock | None = None,
     **keys: Any,
 ) -> AsyncIterator[Running]:
     """Run a sidecar with these routes.
 
     Args:
         load: what a reload reads.
+        clock: instead of the machine's.
         keys: of `Config`.
     """
-    app = App(config(*routes, credential=credential, **keys), load=load)
+    app = App(config(*routes, credential=credential, **keys), load=load, clock=clock)
     await app.start()
     running = Running(app)
     try:
