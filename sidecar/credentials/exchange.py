@@ -33,6 +33,7 @@ from sidecar.credentials.rules import ExchangeRules, Injection, RejectedRules, S
 from sidecar.credentials.token import Token, is_visible, make_token
 from sidecar.dataplane.dial import origin_of
 from sidecar.dataplane.fetch import Fetcher, TooLong
+from sidecar.dataplane.standstill import LONGEST_GAP_S
 from sidecar.errors import ExchangeFailed, KeyUnavailable, UpstreamError
 from sidecar.secret import Secret
 
@@ -92,16 +93,21 @@ class HTTPExchanger:
     async def exchange(self, key: Secret) -> Token:
         """Make one exchange, within `timeout_s` from the first look-up to the last byte.
 
+        Once more where this process stood still meanwhile: nobody was there to read the answer.
+
         Raises:
             ExchangeFailed: it brought no token.
             KeyUnavailable: the key cannot be sent; nothing was.
         """
+        began_s = self._clock.monotonic()
         try:
             async with asyncio.timeout(self._rules.timeout_s):
                 answer = await self._ask(await self._request(key, self._ahead_s))
                 if self._rules.sign is not None and answer.status in self._answer_rules.rejected.statuses:
                     answer = await self._by_their_clock(key, answer)
         except TimeoutError:
+            if self._clock.monotonic() - began_s > self._rules.timeout_s + LONGEST_GAP_S:
+                return await self.exchange(key)
             raise ExchangeFailed(
                 "timeout", f"no complete answer from {self._endpoint} within {self._rules.timeout_s:g} s"
             ) from None
