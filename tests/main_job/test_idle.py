@@ -7,6 +7,8 @@ import os
 import time
 from pathlib import Path
 
+import pytest
+
 from sidecar.vendor.server import DEMO_KEY
 from tests.main_job.client import Admin, Client
 from tests.main_job.configuration import route, vendor_credential
@@ -23,6 +25,7 @@ def processor_s(pid: int) -> float:
     return sum(spent) / 1e9
 
 
+@pytest.mark.timeout(60)
 async def test_an_idle_sidecar_costs_nothing(tmp_path: Path) -> None:
     """Half a hundredth of one processor at most, with a key file that is watched and an app that stays connected."""
     file = tmp_path / "key"

@@ -88,7 +88,8 @@ async def test_an_hour_without_token_endpoint(tmp_path: Path) -> None:
     async with token_endpoint() as endpoint, upstream(always(response())) as api:
         exchange = {"url": f"{endpoint.vendor.url}/auth/token", "timeout": f"{round(TIMEOUT_S * 1000)}ms"}
         credential = vendor_credential(endpoint.vendor, exchange=exchange, refresh=REFRESH)
-        route_to_api = route("crm", f"http://127.0.0.1:{api.port}", "crm")
+        # Idle connections are ended before this upstream loses its patience with them.
+        route_to_api = route("crm", {"url": f"http://127.0.0.1:{api.port}", "pool": {"idle": "2s"}}, "crm")
         configuration = {"credentials": {"crm": credential}, "routes": [route_to_api], "log": {"level": "info"}}
         async with running(tmp_path, configuration, ENVIRON) as sidecar:
             client, admin = Client(sidecar.port), Admin(sidecar.admin_port)

@@ -11,6 +11,8 @@ import statistics
 import time
 from pathlib import Path
 
+import pytest
+
 from sidecar.vendor.faults import Fault
 from tests.fakes import until
 from tests.main_job.client import Admin, Client
@@ -28,6 +30,7 @@ REQUESTS_PER_S = 200
 NOISE_S = 0.1
 
 
+@pytest.mark.timeout(60)
 async def test_nobody_notices_a_slow_renewal(tmp_path: Path) -> None:
     """One exchange, no request that waits for it or fails, and none that is slower than before."""
     async with vendor(token_life_s=FIRST_LIFE_S) as server:
