@@ -181,6 +181,7 @@ class App:
             if standstill.is_over():
                 for pool in tuple(self._pools):
                     pool.distrust()
+                continue  # what has arrived meanwhile is read first
             now = loop.time()
             self._listener.sweep(now)
             self._admin.sweep(now)

@@ -5,6 +5,7 @@ finds both ahead. So whichever has moved further says how long it was. A wall cl
 forward looks the same, which costs a few new connections.
 
 What was true before may not be: upstreams have closed what was idle, and may have said so to nobody.
+And deadlines have passed in which nobody could read what had arrived.
 """
 
 from __future__ import annotations

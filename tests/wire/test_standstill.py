@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import time
 
 import pytest
 
 from sidecar.clock import SystemClock
+from sidecar.dataplane import standstill
 from sidecar.dataplane.standstill import LONGEST_GAP_S, Standstill
 from sidecar.dataplane.upstream import UpstreamConnection
 from sidecar.sockets import UNACKNOWLEDGED_S
@@ -96,6 +98,29 @@ async def test_a_new_connection_is_trusted_and_so_is_one_that_takes_a_body() -> 
         await wire.send(b"whole!")
         assert (await wire.response()).status == 200
         await other
+
+
+async def test_what_has_arrived_is_read_before_deadlines_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request on a kept connection whose idle time ended meanwhile: nobody was there to read it."""
+    monkeypatch.setattr(standstill, "LONGEST_GAP_S", 0.8)
+    async with in_front_of(always(response()), limits={"idle_timeout_s": 0.5}) as (sidecar, upstream):
+        wire = await sidecar.connect()
+        await wire.send(sidecar.ask_bytes())
+        assert (await wire.response()).status == 200
+        raw, bell = socket.socket(fileno=os.dup(wire.writer.get_extra_info("socket").fileno())), socket.socketpair()
+
+        def stand_still() -> None:
+            """While the loop looks at its sockets: the timers are next, and only then what has arrived."""
+            asyncio.get_running_loop().remove_reader(bell[0])
+            raw.send(sidecar.ask_bytes("POST", "/", body=b"x"))
+            time.sleep(1.0)
+
+        asyncio.get_running_loop().add_reader(bell[0], stand_still)
+        bell[1].send(b"!")
+        assert (await wire.response()).status == 200
+        assert len(upstream.requests) == 2
+        for sock in (raw, *bell):
+            sock.close()
 
 
 @pytest.mark.parametrize(
