@@ -24,7 +24,7 @@ from tests.main_job.vendors import vendor
 LONG = bool(os.environ.get("SIDECAR_LONG"))
 TAKES_S = 5.0 if LONG else 0.4
 # The last third of it is the refresh window.
-FIRST_LIFE_S = 18.0 if LONG else 1.8
+FIRST_LIFE_S = 18.0 if LONG else 3.0
 REQUESTS_PER_S = 200
 # What a busy machine may add to a request's time.
 NOISE_S = 0.1
