@@ -25,13 +25,57 @@ key, a token, a field value or a body.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, Literal, get_args
 
 ExchangeOutcome = Literal["ok", "key_rejected", "rate_limited", "server_error", "timeout", "network", "bad_response"]
 EXCHANGE_OUTCOMES: tuple[ExchangeOutcome, ...] = get_args(ExchangeOutcome)
+# Why an exchange failed, as far as it makes a difference to who can mend it: `credentials/remedies.py` says how.
+Cause = Literal[
+    "key",
+    "grant",
+    "settings",
+    "account",
+    "rate",
+    "server",
+    "slow",
+    "dns",
+    "refused",
+    "unreachable",
+    "cut",
+    "tls_authority",
+    "tls_name",
+    "tls_dates",
+    "tls",
+    "protocol",
+    "redirect",
+    "url",
+    "page",
+    "error_answer",
+    "no_token",
+    "unfit",
+    "expiry",
+    "clock",
+    "slept",
+    "defect",
+    "no_key",
+]
+CAUSES: tuple[Cause, ...] = get_args(Cause)
 Phase = Literal["connect", "tls", "send", "head", "body"]
+
+
+_USUAL_CAUSES: Mapping[ExchangeOutcome, Cause] = MappingProxyType(
+    {
+        "key_rejected": "key",
+        "rate_limited": "rate",
+        "server_error": "server",
+        "timeout": "slow",
+        "network": "unreachable",
+        "bad_response": "unfit",
+    }
+)
 
 
 class SidecarError(Exception):
@@ -83,6 +127,7 @@ class Answerable(SidecarError):
         detail: one sentence for the person who reads the answer; never holds a secret or request bytes.
         reason: a word from a small fixed set, the label of `sidecar_refused_total` and of the log line.
         retry_after_s: seconds after which trying again makes sense; None where it does not.
+        remedy: what a person can do about it; None where that is not for us to say.
     """
 
     status: ClassVar[int] = 500
@@ -90,11 +135,14 @@ class Answerable(SidecarError):
     code: ClassVar[str] = "proxy_internal_error"
     closes: ClassVar[bool] = False
 
-    def __init__(self, detail: str, *, reason: str = "", retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, detail: str, *, reason: str = "", retry_after_s: float | None = None, remedy: str | None = None
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.reason = reason or type(self).__name__
         self.retry_after_s = retry_after_s
+        self.remedy = remedy
 
 
 class BadRequest(Answerable):
@@ -212,13 +260,17 @@ class ExchangeFailed(SidecarError):
     Args:
         outcome: label of `sidecar_exchanges_total`; `key_rejected` is permanent, all others transient.
         detail: what happened, without a byte of what was sent or received.
+        cause: what a person would have to mend; None: what is usual for this outcome.
         retry_after_s: what the endpoint's Retry-After asked for, in seconds.
     """
 
-    def __init__(self, outcome: ExchangeOutcome, detail: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, outcome: ExchangeOutcome, detail: str, *, cause: Cause | None = None, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(detail)
         self.outcome = outcome
         self.detail = detail
+        self.cause: Cause = cause or _USUAL_CAUSES[outcome]
         self.retry_after_s = retry_after_s
 
 

@@ -17,7 +17,7 @@ def problem(error: Answerable, *, close: bool, without_body: bool = False) -> by
         close: whether the connection ends after it.
         without_body: the request was a HEAD.
     """
-    content = {
+    content: dict[str, object] = {
         "type": "about:blank",
         "title": error.title,
         "status": error.status,
@@ -27,6 +27,10 @@ def problem(error: Answerable, *, close: bool, without_body: bool = False) -> by
         "message": error.detail,
         "code": error.code,
     }
+    if error.remedy is not None:
+        content["remedy"] = error.remedy
+        # Whoever sees one text only, in an app's log, can act on that too.
+        content["message"] = f"{error.detail}; what to do: {error.remedy}"
     body = json.dumps(content).encode() + b"\n"
     lines = [
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",

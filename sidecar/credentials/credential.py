@@ -34,8 +34,9 @@ current one, the current one is the replacement, without any exchange.
 Expiry is wall-clock time, and the two clocks are compared at least every
 `CLOCK_CHECK_S`. Where the machine slept, or the clock was set forward, the
 token has aged as the wall clock says, and back-off has been waited for. Where
-the clock was set back, the token's expiry moves with it, else it would be worn
-dead. Back-off, budget and waiting use the monotonic clock.
+the clock was set back, the token's expiry moves with it, and ends in any case
+when its life is over (`token_in_use.py`). Back-off, budget and waiting use the
+monotonic clock.
 """
 
 from __future__ import annotations
@@ -53,13 +54,15 @@ from sidecar.credentials.clock_moves import ClockMoves
 from sidecar.credentials.history import History, Watcher
 from sidecar.credentials.key_in_use import KeyInUse
 from sidecar.credentials.keys import KeySource
+from sidecar.credentials.last_failure import LastFailure
 from sidecar.credentials.pace import Pace
 from sidecar.credentials.rules import RefreshRules
-from sidecar.credentials.status import CredentialStatus, State, Trigger
-from sidecar.credentials.token import Token, refresh_at
+from sidecar.credentials.status import CredentialStatus, Trigger
+from sidecar.credentials.token import Token
+from sidecar.credentials.token_in_use import TokenInUse, check_age
 from sidecar.credentials.verdicts import Verdicts, same
 from sidecar.credentials.waiters import Waiters, anew
-from sidecar.errors import CredentialError, ExchangeFailed, KeyRejected, KeyUnavailable, NoToken, Overloaded
+from sidecar.errors import CredentialError, ExchangeFailed, KeyUnavailable, NoToken, Overloaded
 from sidecar.secret import Secret
 
 # How long the task may sleep without looking at the wall clock.
@@ -123,9 +126,9 @@ class Credential:
         self._rng = rng
         # The key and the token
         self._key = KeyInUse(name, source, clock)
-        self._token: Token | None = None
-        self._valid_until = -math.inf
-        self._refresh_at = math.inf
+        self._in_use = TokenInUse(clock, rules.window_s)
+        # Returns the token if it is still valid. A call in between would be paid for by every request.
+        self.current = self._in_use.current
         self._verdicts = Verdicts(rules.hold_down_s, clock)
         # What is wanted of the task
         self._wanted: Trigger | None = "start"
@@ -135,15 +138,10 @@ class Credential:
         self._in_flight = False
         self._stopped: NoToken | None = None
         # What happened
-        self._failure: CredentialError | None = None
-        self._key_rejected = False
+        self._failure = LastFailure(name)
         self._history = History(clock, watcher)
 
     # For the request path
-
-    def current(self) -> Token | None:
-        """Return the token if it is still valid. Costs a clock reading: this is on the request path."""
-        return self._token if self._clock.wall() < self._valid_until else None
 
     async def wait(self) -> Token:
         """Wait for a token where there is none; the exchange goes on without whoever leaves.
@@ -157,7 +155,7 @@ class Credential:
         token = self.current()
         if token is not None:
             return token
-        if self._failure is not None:
+        if self._failure.error is not None:
             raise self._failure_now()
         return await self._next_token("expiry")
 
@@ -170,7 +168,7 @@ class Credential:
         Raises:
             CredentialError: `token` expired meanwhile, and there is no other.
         """
-        if self._failure is not None or self._clock.wall() < self._refresh_at:
+        if self._failure.error is not None or self._clock.wall() < self._in_use.refresh_at:
             return token
         if self._in_flight or self._held_back_s("expiry") < LASTING_WAIT_S:
             with suppress(CredentialError, Overloaded, TimeoutError):
@@ -201,12 +199,12 @@ class Credential:
 
     def renew_after(self, rejected: Token) -> None:
         """Have the next request find a new token; nobody waits for it."""
-        if same(self._token, rejected) and self._verdicts.worth_an_exchange(rejected):
+        if same(self._in_use.token, rejected) and self._verdicts.worth_an_exchange(rejected):
             self._want("rejection")
 
     def accepted(self, token: Token) -> None:
         """The upstream took this token."""
-        if token is self._token:
+        if token is self._in_use.token:
             self._verdicts.accepted(token)
 
     def note_rejected(self, token: Token) -> None:
@@ -237,46 +235,30 @@ class Credential:
 
     def status(self) -> CredentialStatus:
         """Return what there is to know, without a secret."""
+        failure, token = self._failure.error, self._in_use.token
         return CredentialStatus(
             name=self.name,
-            state=self._state(),
+            state="key_rejected" if self._failure.key_rejected else self._in_use.state(),
             usable=self.current() is not None,
             source=self._key.source,
             fingerprint=self._key.fingerprint,
-            obtained_at=self._token.obtained_at if self._token is not None else None,
-            expires_at=self._valid_until if math.isfinite(self._valid_until) else None,
+            obtained_at=token.obtained_at if token is not None else None,
+            expires_at=self._in_use.expires_at if math.isfinite(self._in_use.expires_at) else None,
             next_refresh_at=self._next_refresh_at(),
             consecutive_failures=self._history.failures,
             last_exchange=self._history.last,
             recent=self._history.recent,
-            error=self._failure.detail if self._failure is not None else None,
-            remedy=self._remedy(),
+            error=failure.detail if failure is not None else None,
+            remedy=failure.remedy if failure is not None else None,
         )
-
-    def _state(self) -> State:
-        if self._key_rejected:
-            return "key_rejected"
-        if self._token is None:
-            return "empty"
-        now = self._clock.wall()
-        if now >= self._valid_until:
-            return "expired"
-        return "stale" if now >= self._refresh_at else "fresh"
 
     def _next_refresh_at(self) -> float | None:
         """When the next exchange begins, in wall-clock seconds: what is due may still be held back."""
         now = self._clock.wall()
-        due_at = now if self._wanted is not None else self._refresh_at
+        due_at = now if self._wanted is not None else self._in_use.refresh_at
         if due_at == math.inf or self._key.secret is None:
             return None
         return max(due_at, now + self._held_back_s(self._wanted or "expiry"))
-
-    def _remedy(self) -> str | None:
-        if self._failure is None:
-            return None
-        if self._key_rejected or self._key.secret is None:
-            return self._key.remedy
-        return "check that the token endpoint can be reached and works; it is tried again by itself"
 
     # The one task
 
@@ -284,19 +266,17 @@ class Credential:
         """Keep the token fresh until cancelled. From then on nobody waits: there is nothing to wait for."""
         try:
             await self._key.first(self._has_no_key)
-            self._failure = None
+            self._failure.forget()
             while True:
                 await self._exchange_once(await self._due())
         finally:
             self._stopped = NoToken(f"credential {self.name} is not kept any more", reason="stopping", retry_after_s=1)
             self._waiters.tell(self._stopped)
             self._key.close()
+            self._in_use.close()
 
     def _has_no_key(self, problem: str) -> None:
-        if self._failure is None or self._failure.detail != problem:
-            _log.error("credential %s: %s; %s", self.name, problem, self._key.remedy)
-        self._failure = NoToken(problem, reason="no_key", retry_after_s=1)
-        self._waiters.tell(self._failure)
+        self._waiters.tell(self._failure.no_key(problem, self._key.remedy))
 
     async def _due(self) -> Trigger:
         """Sleep until an exchange is due and nothing holds it back, and return what made it due."""
@@ -305,10 +285,10 @@ class Credential:
                 self._want_new_key()
             self._notice_clock()
             trigger = self._wanted
-            if trigger is None and self._clock.wall() >= self._refresh_at:
+            if trigger is None and self._clock.wall() >= self._in_use.refresh_at:
                 trigger = "expiry"
             if trigger is None:
-                pause_s = self._refresh_at - self._clock.wall()
+                pause_s = self._in_use.refresh_at - self._clock.wall()
             else:
                 pause_s = self._held_back_s(trigger)
                 if pause_s <= 0:
@@ -321,9 +301,6 @@ class Credential:
 
     async def _sleep(self, pause_s: float) -> None:
         """Sleep until something may have become due: so long, or until something is wanted, or the next look."""
-        left_s = self._valid_until - self._clock.wall()
-        if 0 < left_s < pause_s:
-            pause_s = left_s  # a clock that is set back until then must not make the token last
         pause_s = max(LEAST_PAUSE_S, min(pause_s, self._key.next_look_s(), CLOCK_CHECK_S))
         self._changed.clear()
         with suppress(TimeoutError):
@@ -332,8 +309,7 @@ class Credential:
 
     def _want_new_key(self) -> None:
         """Have the new key exchanged at once: what held the old one back was about the old one."""
-        self._key_rejected = False
-        self._failure = None
+        self._failure.forget()
         self._pace.start_over()
         self._wanted = "key_change"
 
@@ -342,13 +318,12 @@ class Credential:
         moved_s = self._clock_moves.since_last_s()
         if moved_s < 0:
             _log.warning("credential %s: the clock was set back by %.0f s", self.name, -moved_s)
-            self._valid_until += moved_s
-            self._refresh_at += moved_s
+            self._in_use.set_back(-moved_s)
         elif moved_s > 0:
             self._pace.slept(moved_s)
-            if not self._key_rejected and self._key.secret is not None:
-                # What failed before need not fail now: let requests wait for the exchange that is due.
-                self._failure = None
+            if self._key.secret is not None:
+                # Let requests wait for the exchange that is due.
+                self._failure.excuse()
 
     async def _exchange_once(self, trigger: Trigger) -> None:
         """Make one exchange and take in its outcome."""
@@ -357,10 +332,11 @@ class Credential:
         self._pace.began(started_s)
         self._in_flight = True
         self._wanted = None
+        moves = ClockMoves(self._clock)
         try:
             token = await self._exchanger.exchange(self._key.secret)
-            if self._clock.wall() >= token.expires_at:
-                raise ExchangeFailed("bad_response", "the token had expired by the time its answer was complete")
+            moved_s = moves.since_last_s()
+            check_age(token, self._clock.wall(), moved_s)
         except KeyUnavailable as error:
             await self._failed(ExchangeFailed("key_rejected", str(error)), trigger, started_s)
         except ExchangeFailed as error:
@@ -368,48 +344,38 @@ class Credential:
         except Exception as error:
             # A defect, which the task must outlive. The type alone: its text could hold anything.
             broke = f"the exchange broke ({type(error).__name__})"
-            await self._failed(ExchangeFailed("bad_response", broke), trigger, started_s)
+            await self._failed(ExchangeFailed("bad_response", broke, cause="defect"), trigger, started_s)
         else:
-            self._succeeded(token, trigger, started_s)
+            self._succeeded(token, trigger, started_s, moved_s)
         finally:
             self._in_flight = False
 
-    def _succeeded(self, token: Token, trigger: Trigger, started_s: float) -> None:
+    def _succeeded(self, token: Token, trigger: Trigger, started_s: float, moved_s: float) -> None:
         if self._history.failures:
             _log.info("credential %s: exchanges succeed again", self.name)
         self._key.proved()
         self._history.add(trigger, "ok", "", started_s)
         self._notice_clock()
-        self._token = token
-        self._valid_until = token.expires_at
-        self._refresh_at = refresh_at(token, self._rules.window_s, self._rng())
-        self._pace.succeeded(self._refresh_at - token.obtained_at)
+        self._in_use.take(token, self._rng(), moved_s)
+        self._pace.succeeded(self._in_use.refresh_at - self._clock.wall())
         if trigger == "rejection":
             self._verdicts.replaced(token)
-        self._failure = None
-        self._key_rejected = False
+        self._failure.forget()
         self._waiters.tell(token)
 
     async def _failed(self, error: ExchangeFailed, trigger: Trigger, started_s: float) -> None:
         """Take in a failure: the exchange stays due. A key once refused is probed slowly, whatever else fails."""
         self._history.add(trigger, error.outcome, error.detail, started_s)
-        if error.outcome == "key_rejected" and await self._key.replaced(patient=not self._key_rejected):
+        if error.outcome == "key_rejected" and await self._key.replaced(patient=not self._failure.key_rejected):
             self._want_new_key()
             return
         self._wanted = trigger
-        self._key_rejected = self._key_rejected or error.outcome == "key_rejected"
-        now_s = self._clock.monotonic()
-        if self._key_rejected:
+        now_s, left_s = self._clock.monotonic(), self._in_use.left_s
+        if self._failure.key_rejected or error.outcome == "key_rejected":
             wait_s = self._pace.refused(now_s, error.retry_after_s)
-            detail = f"the token endpoint refuses the API key of credential {self.name}; {self._key.remedy}"
-            self._failure = KeyRejected(detail, reason="key_rejected", retry_after_s=wait_s)
         else:
-            wait_s = self._pace.failed(now_s, error.retry_after_s, self._valid_until - self._clock.wall())
-            detail = f"no token for credential {self.name}: {error.detail}; it is tried again by itself"
-            self._failure = NoToken(detail, reason="no_token", retry_after_s=wait_s)
-        log = _log.error if self._key_rejected or self.current() is None else _log.warning
-        log("credential %s: no token from the exchange: %s; next try in %.1f s", self.name, error.detail, wait_s)
-        self._waiters.tell(self._failure)
+            wait_s = self._pace.failed(now_s, error.retry_after_s, left_s)
+        self._waiters.tell(self._failure.note(error, self._key.remedy, wait_s=wait_s, left_s=left_s))
 
     # Those who wait
 
@@ -437,7 +403,7 @@ class Credential:
     def _raise_if_held_back(self, trigger: Trigger) -> None:
         """Raise where the exchange will not begin in time. Only who has no token at all waits for the budget."""
         hold_s = self._held_back_s(trigger)
-        if self._failure is not None and (hold_s > 0 or self._key.secret is None):
+        if self._failure.error is not None and (hold_s > 0 or self._key.secret is None):
             raise self._failure_now()
         if hold_s > (self._wait_s if trigger == "expiry" else 0.0):
             detail = f"the exchange budget of credential {self.name} is used up"
@@ -445,5 +411,5 @@ class Credential:
 
     def _failure_now(self) -> CredentialError:
         """Return the last failure, with the time that is left until the next try."""
-        assert self._failure is not None  # noqa: S101  # callers have seen one
-        return anew(self._failure, max(1.0, self._held_back_s("expiry")))
+        assert self._failure.error is not None  # noqa: S101  # callers have seen one
+        return anew(self._failure.error, max(1.0, self._held_back_s("expiry")))

@@ -57,4 +57,4 @@ class Waiters:
 
 def anew(error: CredentialError, retry_after_s: float | None) -> CredentialError:
     """Return the same error for one more who is told of it: an instance that is raised keeps a traceback."""
-    return type(error)(error.detail, reason=error.reason, retry_after_s=retry_after_s)
+    return type(error)(error.detail, reason=error.reason, retry_after_s=retry_after_s, remedy=error.remedy)

@@ -144,7 +144,7 @@ async def test_a_refused_key_is_told_as_such() -> None:
         error = await outcome(kept.credential.wait())
         assert isinstance(error, KeyRejected)
         assert error.retry_after_s == 60
-        assert "file /keys/key" in error.detail
+        assert "file /keys/key" in (error.remedy or "")
 
 
 @in_virtual_time

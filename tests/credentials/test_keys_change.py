@@ -226,7 +226,7 @@ async def test_an_unwatched_key_that_is_refused_is_probed_and_never_read_again()
     async with keeping(then=REFUSED, source=FakeKeySource(BAD_KEY, watched=False)) as kept:
         error = await outcome(kept.credential.wait())
         assert isinstance(error, KeyRejected)
-        assert "start again" in error.detail
+        assert "start again" in (error.remedy or "")
         await asyncio.sleep(HOUR_S)
         assert kept.source.reads == 1
         assert kept.count == pytest.approx(14, abs=1)
