@@ -22,22 +22,30 @@ import math
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from urllib.parse import quote, quote_plus, urlencode, urlsplit
 
 from sidecar import __version__
 from sidecar.clock import Clock
-from sidecar.credentials.answer import Answer, AnswerRules, needs_body, read_answer
+from sidecar.credentials.answer import Answer, AnswerRules, may_explain, needs_body, read_answer
 from sidecar.credentials.expiry import clock_difference
 from sidecar.credentials.rules import ExchangeRules, Injection, RejectedRules, SignRules, opened
 from sidecar.credentials.token import Token, is_visible, make_token
 from sidecar.dataplane.dial import origin_of
-from sidecar.dataplane.fetch import Fetcher, TooLong
+from sidecar.dataplane.fetch import Fetched, Fetcher, TooLong
 from sidecar.dataplane.standstill import LONGEST_GAP_S
-from sidecar.errors import ExchangeFailed, KeyUnavailable, UpstreamError
+from sidecar.errors import Cause, ExchangeFailed, KeyUnavailable, UpstreamError
 from sidecar.secret import Secret
 
 MOST_ANSWER_BYTES = 1024 * 1024
+# A refusal's body is looked at for the reason. Its status decides, so neither a long nor a slow one is waited for.
+MOST_REASON_BYTES = 16 * 1024
+REASON_PATIENCE_S = 1.0
+# OpenSSL's X509_V_ERR_...; what is not here is about who signed it.
+_CERTIFICATE_FAULTS: Mapping[int, Cause] = MappingProxyType(
+    {9: "tls_dates", 10: "tls_dates", 62: "tls_name", 63: "tls_name", 64: "tls_name"}
+)
 _OUR_FIELDS = {
     "accept": ("Accept", "application/json"),
     "accept-encoding": ("Accept-Encoding", "identity"),
@@ -101,10 +109,11 @@ class HTTPExchanger:
         """
         began_s = self._clock.monotonic()
         try:
-            async with asyncio.timeout(self._rules.timeout_s):
-                answer = await self._ask(await self._request(key, self._ahead_s))
+            async with asyncio.timeout(self._rules.timeout_s) as limit:
+                until_s = limit.when() or 0.0
+                answer = await self._ask(await self._request(key, self._ahead_s), until_s)
                 if self._rules.sign is not None and answer.status in self._answer_rules.rejected.statuses:
-                    answer = await self._by_their_clock(key, answer)
+                    answer = await self._by_their_clock(key, answer, until_s)
         except TimeoutError:
             if self._clock.monotonic() - began_s > self._rules.timeout_s + LONGEST_GAP_S:
                 return await self.exchange(key)
@@ -121,15 +130,18 @@ class HTTPExchanger:
         """Close what is open; an exchange that still runs fails."""
         self._fetcher.close()
 
-    async def _ask(self, request: Secret) -> Answer:
+    async def _ask(self, request: Secret, until_s: float) -> Answer:
         async with self._fetcher.fetch(request.reveal(), self._rules.method.encode()) as fetched:
             received_at = self._clock.wall()
-            status = fetched.head.status
+            status, rejected, body = fetched.head.status, self._answer_rules.rejected, b""
             # Where the status says it all, what is left of the answer is never read.
-            body = await fetched.read(MOST_ANSWER_BYTES) if needs_body(status, self._answer_rules.rejected) else b""
+            if needs_body(status, rejected):
+                body = await fetched.read(MOST_ANSWER_BYTES)
+            elif may_explain(status, rejected):
+                body = await _reason(fetched, until_s)
             return Answer(status, fetched.fields(), received_at, body)
 
-    async def _by_their_clock(self, key: Secret, refusal: Answer) -> Answer:
+    async def _by_their_clock(self, key: Secret, refusal: Answer, until_s: float) -> Answer:
         """Sign and ask once more where the endpoint, which refuses, goes by another clock; else return the refusal.
 
         An assertion is valid for minutes by the clock of whoever verifies it. Where ours is off by more, every one
@@ -138,7 +150,7 @@ class HTTPExchanger:
         theirs_s = clock_difference(refusal.headers.get("date"), refusal.received_at)
         if abs(theirs_s - self._ahead_s) <= _SAME_CLOCK_S:
             return refusal
-        answer = await self._ask(await self._request(key, theirs_s))
+        answer = await self._ask(await self._request(key, theirs_s), until_s)
         if 200 <= answer.status < 300:
             self._ahead_s = theirs_s
         return answer
@@ -191,6 +203,16 @@ class StaticExchanger:
         """Do nothing: nothing is open."""
 
 
+async def _reason(fetched: Fetched, until_s: float) -> bytes:
+    """Return a refusal's body where it comes soon, and in time; else nothing: it is a refusal without it."""
+    now_s = asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout_at(min(now_s + REASON_PATIENCE_S, until_s - 0.05)):
+            return await fetched.read(MOST_REASON_BYTES)
+    except (TimeoutError, TooLong, UpstreamError):
+        return b""
+
+
 def _checked(key: Secret) -> bytes:
     value = key.reveal()
     if not is_visible(value):
@@ -235,26 +257,32 @@ def _failure(exc: Exception, endpoint: str) -> ExchangeFailed:
     """Return what went wrong with a connection or an answer, in words for whoever set up the endpoint."""
     match exc:
         case UpstreamError(code="connection_terminated"):
-            return ExchangeFailed("network", f"{endpoint} closed the connection before its answer was complete")
+            text = f"{endpoint} closed the connection before its answer was complete"
+            return ExchangeFailed("network", text, cause="cut")
         case UpstreamError():
-            return ExchangeFailed("bad_response", f"what {endpoint} answered is not HTTP/1.1")
+            return ExchangeFailed("bad_response", f"what {endpoint} answered is not HTTP/1.1", cause="protocol")
         case socket.gaierror():
-            return ExchangeFailed("network", f"the name {endpoint} does not resolve")
+            return ExchangeFailed("network", f"the name {endpoint} does not resolve", cause="dns")
+        case ssl.SSLError():
+            cause, reason = _tls_reason(exc)
+            return ExchangeFailed("network", f"TLS with {endpoint} failed: {reason}", cause=cause)
+        case ConnectionRefusedError():
+            return ExchangeFailed("network", f"no connection to {endpoint}: {_system_reason(exc)}", cause="refused")
+        case ConnectionResetError() | ConnectionAbortedError() | BrokenPipeError():
+            return ExchangeFailed("network", f"no connection to {endpoint}: {_system_reason(exc)}", cause="cut")
         case OSError():
-            return ExchangeFailed("network", _system_reason(exc, endpoint))
+            return ExchangeFailed("network", f"no connection to {endpoint}: {_system_reason(exc)}")
         case _:
             return ExchangeFailed("network", f"no request to {endpoint} could be made ({type(exc).__name__})")
 
 
-def _system_reason(cause: OSError, endpoint: str) -> str:
-    if isinstance(cause, ssl.SSLError):
-        return f"TLS with {endpoint} failed: {_tls_reason(cause)}"
+def _system_reason(exc: OSError) -> str:
     # Where several addresses were tried in vain there is no single number.
-    reason = os.strerror(cause.errno) if cause.errno else "none of its addresses answers"
-    return f"no connection to {endpoint}: {reason}"
+    return os.strerror(exc.errno) if exc.errno else "none of its addresses answers"
 
 
-def _tls_reason(cause: Exception) -> str:
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"certificate verify failed: {cause.verify_message}"
-    return str(getattr(cause, "reason", None) or "no secure connection")
+def _tls_reason(exc: ssl.SSLError) -> tuple[Cause, str]:
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        cause = _CERTIFICATE_FAULTS.get(exc.verify_code, "tls_authority")
+        return cause, f"certificate verify failed: {exc.verify_message}"
+    return "tls", exc.reason or "no secure connection"

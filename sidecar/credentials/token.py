@@ -60,7 +60,8 @@ def make_token(secret: Secret, injection: Injection, *, obtained_at: float, expi
     if not is_visible(value):
         raise ExchangeFailed("bad_response", "the token is empty or holds something other than visible ASCII")
     if expires_at <= obtained_at:
-        raise ExchangeFailed("bad_response", "the token has already expired (is this machine's clock right?)")
+        text = "the token has already expired (is this machine's clock right?)"
+        raise ExchangeFailed("bad_response", text, cause="clock")
     line = f"{injection.header}: {injection.value}\r\n".encode().replace(b"{token}", value)
     return Token(secret, Secret(line), obtained_at, expires_at)
 
