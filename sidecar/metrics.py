@@ -38,10 +38,25 @@ class Gauges:
     reload_at: float
 
 
+class HeldDown(Protocol):
+    """A route, and for how long rejections on it will cause no exchange; 0.0 where they do."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def held_down_for_s(self) -> float: ...
+
+
 class Source(Protocol):
     """Where the figures come from; `app.py` provides it."""
 
     stats: Stats
+
+    @property
+    def routes(self) -> Sequence[HeldDown]:
+        """The routes."""
+        ...
 
     def gauges(self) -> Gauges:
         """Return what is held right now."""
@@ -86,6 +101,12 @@ class _Figures(Collector):
         yield from _requests(stats)
         yield from _route_histograms(stats)
         yield from _rejections(stats)
+        yield _gauge(
+            "route_held_down",
+            "1 while exchanging again does not help on a route: a new token was rejected too.",
+            ("route",),
+            [((route.name,), float(route.held_down_for_s > 0)) for route in self._source.routes],
+        )
         yield _counter(
             "refused",
             "Requests that got an answer of ours, by reason.",

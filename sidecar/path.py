@@ -21,12 +21,14 @@ What a rejection (the upstream's 401 to a token that we put on) leads to:
 | current, not in a hold-down | is whole in hand | one exchange, shared; sent once more with the replacement |
 | current, not in a hold-down | is not | the answer is relayed; an exchange runs for the next request |
 | not the current one any more | is whole in hand | sent once more with the current one, no exchange |
-| in a hold-down of its route | any | the answer is relayed: exchanging again does not help |
+| current, in a hold-down of its route | any | the answer is relayed: exchanging again does not help |
 
 A replay that is rejected too starts the route's hold-down: this account may
-not do this, and a new token will not change it. A token that was taken before
-and is rejected for the first time was revoked, and is worth an exchange even
-inside a hold-down.
+not do this, and a new token will not change it. So does the token that was
+renewed for a request that could not be sent again, where the next one is
+rejected with it. A token that was taken before and is rejected for the first
+time was revoked, and is worth an exchange even inside a hold-down; an old one
+is replaced by the current one there too, unless that is what was rejected.
 """
 
 from __future__ import annotations
@@ -220,8 +222,7 @@ class Path:
             return rejected
         kind = "expired" if credential.is_expired(token) else "revoked"
         if body is not None and not body.replayable:
-            credential.renew_after(token)
-            stats.rejections[kind] += 1
+            stats.rejections[kind if route.renew_after(token, monotonic()) else "forbidden"] += 1
             return rejected
         replacement = await credential.replacement(token)
         if replacement is None or (body is not None and not body.replayable):

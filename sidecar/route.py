@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 from sidecar.credentials.credential import Credential
+from sidecar.credentials.remedies import NO_HELP_REASON, NO_HELP_REMEDY
 from sidecar.credentials.token import Token
 from sidecar.dataplane.http1 import REQUEST_HOP, RESPONSE_HOP, find_more
 from sidecar.dataplane.pool import Pool
 from sidecar.messages import NOTHING, RequestHead, ResponseHead
 from sidecar.shield import Shield
 from sidecar.stats import RouteStats
+
+_log = logging.getLogger("sidecar.route")
 
 _NOT_IN_HTTP_10 = frozenset((b"expect",))  # to be ignored there, RFC 9110 10.1.1
 
@@ -62,6 +67,9 @@ class Route:
         self._hold_down_s = hold_down_s
         self.held_down_until = 0.0
         self.last_accepted: Token | None = None
+        # The token that was last renewed for a request that could not be sent again, and until when that counts.
+        self._renewed: Token | None = None
+        self._renewed_until = 0.0
 
     def request_head(self, head: RequestHead, target: bytes, token: Token | None) -> bytes:
         """Return the bytes of the head to send: the app's lines as they came, our Host, and the token.
@@ -103,14 +111,36 @@ class Route:
         """Whether a rejection of this token is relayed at once (monotonic time).
 
         Not where it was taken before and is rejected for the first time: then it was revoked, hold-down or not.
+        Nor where there is another one by now that has not been rejected.
         """
-        return now_s < self.held_down_until and not (self.credential is not None and self.credential.is_proven(token))
+        if now_s >= self.held_down_until:
+            return False
+        return self.credential is None or not self.credential.may_be_replaced(token)
 
     def hold_down(self, token: Token, now_s: float) -> None:
-        """A replay was rejected too: for a while, no rejection here causes an exchange."""
+        """The token that came for a rejected one is rejected too: for a while, no rejection here causes an exchange."""
+        if now_s >= self.held_down_until:
+            _log.warning("%s: %s %s (%.0f s)", self.name, NO_HELP_REASON, NO_HELP_REMEDY, self._hold_down_s)
         self.held_down_until = now_s + self._hold_down_s
         if self.credential is not None:
             self.credential.note_rejected(token)
+
+    def renew_after(self, token: Token, now_s: float) -> bool:
+        """Have a rejected token renewed for the next request, as this one cannot be sent again.
+
+        Returns:
+            False: that was done a moment ago, and this is the token that it brought. The route is held down.
+        """
+        credential = self.credential
+        if credential is None or credential.current() is not token:
+            return True
+        if self._renewed is not None and self._renewed is not token and now_s < self._renewed_until:
+            self.hold_down(token, now_s)
+            return False
+        self._renewed = token
+        self._renewed_until = now_s + self._hold_down_s
+        credential.renew_after(token)
+        return True
 
 
 def _takes_trailers(values: list[bytes]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 
-from sidecar.admin.health import held_down, why_not_ready
+from sidecar.admin.health import held_down, verdict, why_not_ready
 from sidecar.admin.view import Reload, RouteView, View
 from sidecar.credentials.status import CredentialStatus, ExchangeRecord
 
@@ -63,6 +63,7 @@ def credential(status: CredentialStatus, now: float) -> Described:
         "last_exchange": status.last_exchange and _exchange(status.last_exchange, now),
         "error": status.error,
         "remedy": status.remedy,
+        "verdict": verdict(status),
     }
 
 

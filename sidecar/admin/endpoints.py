@@ -5,13 +5,13 @@ No way to a secret: it sees the process through a `View`, which has none.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from urllib.parse import parse_qs, unquote
 
 from sidecar.admin import page
 from sidecar.admin.answer import Answer, of_json
 from sidecar.admin.describe import Described, credential, describe
-from sidecar.admin.health import held_down, why_not_ready, without_first_token
+from sidecar.admin.health import Reason, held_down, why_not_ready, without_first_token
 from sidecar.admin.problem import of_mistakes, problem
 from sidecar.admin.view import View
 from sidecar.credentials.status import CredentialStatus
@@ -85,12 +85,26 @@ class Endpoints:
         return Answer(200, b"ok\n", "text/plain; charset=utf-8")
 
     def _startupz(self, query: Query) -> Answer:
+        missing = self._note_start()
+        told = {
+            "started": self._started,
+            "waiting_for": [item.credential for item in missing],
+            "reasons": _told(missing),
+        }
+        return of_json(told, 200 if self._started else 503)
+
+    def _note_start(self) -> Sequence[Reason]:
+        """See whether every credential has had its first token; that is so for good.
+
+        Whoever asks for anything about health makes this look: a credential that a reload adds later does not undo
+        the start, though nobody had asked for that by then.
+        """
         missing = [] if self._started else without_first_token(self._view)
-        # A credential that a reload adds later does not undo the start.
         self._started = self._started or not missing
-        return of_json({"started": self._started, "waiting_for": missing}, 200 if self._started else 503)
+        return missing
 
     def _readyz(self, query: Query) -> Answer:
+        self._note_start()
         credentials = self._view.credentials()
         answer = self._readiness(credentials)
         if "verbose" in query:
@@ -108,11 +122,7 @@ class Endpoints:
 
     def _readiness(self, credentials: Collection[CredentialStatus]) -> Described:
         reasons = why_not_ready(self._view.draining, tuple(credentials))
-        told = [
-            {"credential": item.credential, "state": item.state, "reason": item.reason, "remedy": item.remedy}
-            for item in reasons
-        ]
-        return {"ready": not reasons, "reasons": told}
+        return {"ready": not reasons, "reasons": _told(reasons)}
 
     # What is seen
 
@@ -137,18 +147,19 @@ class Endpoints:
         name = query["credential"][0] if "credential" in query else None
         if name is not None and all(status.name != name for status in self._view.credentials()):
             return problem(404, "Not found", "There is no credential of that name.")
-        failure = ""
+        failure: CredentialError | None = None
         try:
             await self._view.refresh(name)
         except CredentialError as error:
-            failure = error.detail
+            failure = error
         after = [status for status in self._view.credentials() if name in (None, status.name)]
         told: Described = {"credentials": [credential(status, self._now()) for status in after]}
-        if failure:
-            return problem(502, "Exchange failed", failure, told)
+        if failure is not None:
+            return problem(502, "Exchange failed", failure.detail, {"remedy": failure.remedy, **told})
         return of_json(told)
 
     async def _reload(self, query: Query) -> Answer:
+        self._note_start()
         try:
             await self._view.reload()
         except ConfigError as error:
@@ -164,6 +175,13 @@ class Endpoints:
             return problem(403, "Refused", "The configuration does not allow it: set admin.quit to true.")
         self._view.quit()
         return of_json({"quitting": True})
+
+
+def _told(reasons: Iterable[Reason]) -> list[dict[str, object]]:
+    return [
+        {"credential": item.credential, "state": item.state, "reason": item.reason, "remedy": item.remedy}
+        for item in reasons
+    ]
 
 
 def _method_not_allowed(path: str, allowed: str) -> Answer:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sidecar.admin.view import RouteView, View
+from sidecar.credentials.remedies import NO_HELP_REASON, NO_HELP_REMEDY
 from sidecar.credentials.status import CredentialStatus
 
 
@@ -37,17 +38,24 @@ def held_down(routes: Sequence[RouteView]) -> list[dict[str, object]]:
         {
             "route": route.name,
             "hold_down_s": round(route.held_down_for_s, 1),
-            "reason": "The upstream rejected a token that had just been exchanged.",
-            "remedy": "Exchanging again will not help: give the key's owner access to what was asked for.",
+            "reason": NO_HELP_REASON,
+            "remedy": NO_HELP_REMEDY,
         }
         for route in routes
         if route.held_down_for_s > 0
     ]
 
 
-def without_first_token(view: View) -> list[str]:
-    """Return the names of the credentials that have not had a token yet."""
-    return [status.name for status in view.credentials() if status.obtained_at is None and not status.usable]
+def verdict(status: CredentialStatus) -> dict[str, object] | None:
+    """Return what upstreams have said of the token a credential holds, where exchanging again will not help."""
+    if status.hopeless_for_s <= 0:
+        return None
+    return {"reason": NO_HELP_REASON, "remedy": NO_HELP_REMEDY, "ends_in_s": round(status.hopeless_for_s, 1)}
+
+
+def without_first_token(view: View) -> list[Reason]:
+    """Return why those credentials that have not had a token yet have none."""
+    return [_of_credential(status) for status in view.credentials() if status.obtained_at is None and not status.usable]
 
 
 def _of_credential(status: CredentialStatus) -> Reason:

@@ -10,6 +10,7 @@ from html import escape
 from sidecar.admin.describe import timestamp
 from sidecar.admin.health import Reason, why_not_ready
 from sidecar.admin.view import View
+from sidecar.credentials.remedies import NO_HELP_REASON, NO_HELP_REMEDY
 from sidecar.credentials.status import CredentialStatus
 
 _STYLE = """
@@ -75,7 +76,10 @@ def _credential(status: CredentialStatus, now: float) -> Sequence[str]:
         token = f"{'expires' if left > 0 else 'expired'} {moment} ({left} s)"
     last = status.last_exchange
     exchange = "none yet" if last is None else f"{last.outcome}, {timestamp(last.at)}, for {last.trigger}"
-    wanted = [escape(part) for part in (status.error, status.remedy) if part]
+    parts = [status.error, status.remedy]
+    if status.hopeless_for_s > 0:
+        parts += [NO_HELP_REASON, NO_HELP_REMEDY]
+    wanted = [escape(part) for part in parts if part]
     return (
         escape(status.name),
         f'<span class="{kind}">{status.state}</span>',
@@ -91,4 +95,5 @@ def _routes(view: View) -> Iterable[Sequence[str]]:
         credential = escape(route.credential or "none")
         if route.held_down_for_s > 0:
             credential += f' <span class="bad">held down for {route.held_down_for_s:.0f} s</span>'
+            credential += f"<br>{escape(NO_HELP_REASON)}<br>{escape(NO_HELP_REMEDY)}"
         yield escape(route.name), matches, escape(route.upstream), credential

@@ -197,6 +197,16 @@ class Credential:
             return None
         return token
 
+    def may_be_replaced(self, rejected: Token) -> bool:
+        """Whether a rejection of this token may be mended though exchanging has just not helped.
+
+        It was taken before, so it was revoked since; or it is an old one, and nothing speaks against the current one.
+        """
+        token = self.current()
+        if token is not None and not same(token, rejected):
+            return not self._verdicts.is_hopeless(token)
+        return self._verdicts.is_proven(rejected)
+
     def renew_after(self, rejected: Token) -> None:
         """Have the next request find a new token; nobody waits for it."""
         if same(self._in_use.token, rejected) and self._verdicts.worth_an_exchange(rejected):
@@ -210,10 +220,6 @@ class Credential:
     def note_rejected(self, token: Token) -> None:
         """The upstream did not take this token, and exchanging again does not help."""
         self._verdicts.hopeless(token)
-
-    def is_proven(self, token: Token) -> bool:
-        """Whether this token was taken before and never hopeless: if it is rejected now, it was revoked."""
-        return self._verdicts.is_proven(token)
 
     def is_expired(self, token: Token) -> bool:
         """Whether this token is past its expiry."""
@@ -250,6 +256,7 @@ class Credential:
             recent=self._history.recent,
             error=failure.detail if failure is not None else None,
             remedy=failure.remedy if failure is not None else None,
+            hopeless_for_s=self._verdicts.hopeless_for_s(self.current()),
         )
 
     def _next_refresh_at(self) -> float | None:

@@ -30,6 +30,8 @@ class CredentialStatus:
 
     `usable` is whether an unexpired token is held, whatever the state says of the key.
     `error` and `remedy` are None while all is well; `remedy` says what a person can do.
+    `hopeless_for_s` is for how long it is held against the token that an upstream rejected it right
+    after its exchange, so that exchanging again does not help; 0.0 where that is not so.
     """
 
     name: str
@@ -45,3 +47,4 @@ class CredentialStatus:
     recent: tuple[ExchangeRecord, ...]
     error: str | None
     remedy: str | None
+    hopeless_for_s: float = 0.0

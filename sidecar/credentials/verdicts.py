@@ -27,6 +27,7 @@ class Verdicts:
         self._held_down_until = -math.inf
         self._accepted: Token | None = None
         self._hopeless: Token | None = None
+        self._hopeless_until = -math.inf
         self._replacement: Token | None = None
 
     def accepted(self, token: Token) -> None:
@@ -36,6 +37,7 @@ class Verdicts:
     def hopeless(self, token: Token) -> None:
         """Note that an upstream does not take it, and that an exchange did not help."""
         self._hopeless = token
+        self._hopeless_until = self._clock.monotonic() + self._hold_down_s
 
     def replaced(self, token: Token) -> None:
         """Note that this token came in place of a rejected one."""
@@ -44,7 +46,17 @@ class Verdicts:
 
     def is_proven(self, token: Token) -> bool:
         """Whether it was taken before and is not hopeless: if it is rejected now, it was revoked."""
-        return same(self._accepted, token) and not same(self._hopeless, token)
+        return same(self._accepted, token) and not self.is_hopeless(token)
+
+    def is_hopeless(self, token: Token) -> bool:
+        """Whether an upstream has not taken it though an exchange had just brought it."""
+        return same(self._hopeless, token)
+
+    def hopeless_for_s(self, token: Token | None) -> float:
+        """For how long it is held against this token that exchanging again does not help; 0: it is not."""
+        if token is None or not self.is_hopeless(token):
+            return 0.0
+        return max(0.0, self._hopeless_until - self._clock.monotonic())
 
     def worth_an_exchange(self, token: Token) -> bool:
         """Whether a rejection of this token may cause an exchange."""

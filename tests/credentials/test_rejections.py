@@ -113,26 +113,44 @@ async def test_a_token_that_was_taken_is_always_worth_an_exchange() -> None:
         second = await kept.credential.replacement(first)
         assert second is not None
         kept.credential.accepted(second)
-        assert kept.credential.is_proven(second)
+        assert kept.credential.may_be_replaced(second)
         tokens = await replaced(kept, second, 50)
         assert set(tokens) == {kept.valid()} - {second}
         assert kept.count == 3
 
 
 @in_virtual_time
-async def test_a_token_that_is_no_help_is_not_proven() -> None:
-    """Nor is one that has been replaced, or was never taken."""
+async def test_which_rejections_may_be_mended_though_exchanging_has_not_helped() -> None:
+    """That of the current token where it was taken before; that of an old one while nothing speaks against the current."""
     async with keeping() as kept:
         token = await kept.credential.wait()
-        assert not kept.credential.is_proven(token)
+        assert not kept.credential.may_be_replaced(token)
         kept.credential.accepted(token)
-        assert kept.credential.is_proven(token)
+        assert kept.credential.may_be_replaced(token)
         kept.credential.note_rejected(token)
-        assert not kept.credential.is_proven(token)
+        assert not kept.credential.may_be_replaced(token)
         await kept.credential.refresh()
         kept.credential.accepted(token)
-        assert not kept.credential.is_proven(token)
-        assert not kept.credential.is_proven(kept.valid())
+        assert kept.credential.may_be_replaced(token)
+        assert not kept.credential.may_be_replaced(kept.valid())
+        kept.credential.note_rejected(kept.valid())
+        assert not kept.credential.may_be_replaced(token)
+
+
+@in_virtual_time
+async def test_the_verdict_on_a_token_is_told_and_ends() -> None:
+    """While it is the one in use: with the hold-down, or with the next token."""
+    async with keeping() as kept:
+        token = await kept.credential.wait()
+        assert kept.credential.status().hopeless_for_s == 0
+        kept.credential.note_rejected(token)
+        await asyncio.sleep(10)
+        assert kept.credential.status().hopeless_for_s == pytest.approx(20)
+        await asyncio.sleep(21)
+        assert kept.credential.status().hopeless_for_s == 0
+        kept.credential.note_rejected(token)
+        await kept.credential.refresh()
+        assert kept.credential.status().hopeless_for_s == 0
 
 
 @in_virtual_time
@@ -157,7 +175,7 @@ async def test_a_late_success_of_an_old_token_says_nothing_of_the_current_one() 
         await kept.credential.refresh()
         kept.credential.accepted(kept.valid())
         kept.credential.accepted(old)
-        assert kept.credential.is_proven(kept.valid())
+        assert kept.credential.may_be_replaced(kept.valid())
 
 
 @in_virtual_time
