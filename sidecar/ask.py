@@ -332,6 +332,8 @@ def _credentials(credentials: list[Told], colour: bool) -> list[str]:
             for label, key in (("error", "error"), ("what to do", "remedy"))
             if each.get(key)
         ]
+        if verdict := each.get("verdict"):
+            shown += [f"  verdict: {_text(verdict['reason'])}", f"  what to do: {_text(verdict['remedy'])}"]
     return shown
 
 

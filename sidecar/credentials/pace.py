@@ -5,13 +5,14 @@ Pure arithmetic over monotonic seconds; it neither sleeps nor exchanges.
 | what | holds back | for how long |
 |---|---|---|
 | back-off | every exchange, after a passing failure | a random share of `first` x 2^(failures - 1), at most `most` |
-| Retry-After | the same, where the endpoint asks for longer | as long as it asks, at most an hour |
+| Retry-After | the same, where the endpoint asks for longer | as long as it asks, at most an hour, and up to 1 s |
 | probe | every exchange, after the key was refused | 60 s, each time half as much again, at most 5 min |
 | budget | every exchange | so that no `per_s` seconds see more than `count` begin |
 | spread | renewals of a token too short-lived for the budget | `per_s` / `count` from one to the next |
 
 The share is cut at `most` after it is drawn: in a long outage nearly every wait is `most`, 120 tries
-an hour by the default, and a fleet stays as far apart as its first waits have put it.
+an hour by the default, and a fleet stays as far apart as its first waits have put it. A fleet that was
+told the same Retry-After does not come back in one instant, but within that second.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ _PROBE_GROWTH = 1.5
 LAST_TRY_S = 2.0
 # An endpoint that asks to be left alone for longer is not believed.
 MOST_RETRY_AFTER_S = 3600.0
+# Not before it ends, and no second after it.
+RETRY_AFTER_SPREAD_S = 0.99
 # Beyond this many doublings every wait is the longest one.
 _MOST_DOUBLINGS = 30
 
@@ -83,9 +86,10 @@ class Pace:
         """
         self._failures += 1
         ceiling_s = self._rules.backoff_first_s * 2.0 ** min(self._failures - 1, _MOST_DOUBLINGS)
-        wait_s = min(ceiling_s * self._rng(), self._rules.backoff_most_s)
+        share = self._rng()
+        wait_s = min(ceiling_s * share, self._rules.backoff_most_s)
         if retry_after_s is not None:
-            wait_s = max(wait_s, min(retry_after_s, MOST_RETRY_AFTER_S))
+            wait_s = max(wait_s, min(retry_after_s, MOST_RETRY_AFTER_S) + share * RETRY_AFTER_SPREAD_S)
         elif 0 < left_s - LAST_TRY_S < wait_s:
             wait_s = left_s - LAST_TRY_S
         self._not_before = now_s + wait_s

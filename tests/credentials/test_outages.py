@@ -116,7 +116,7 @@ async def test_retry_after_is_obeyed_to_the_second(outage: Says) -> None:
             await outcome(kept.credential.wait())
             await asyncio.sleep(0.05)
         start, again = kept.exchanger.began_s
-        assert again - start == pytest.approx(47.01, abs=0.01)
+        assert 47.01 <= again - start < 48.01
 
 
 @in_virtual_time
@@ -127,7 +127,8 @@ async def test_retry_after_is_told_to_requests() -> None:
         await asyncio.sleep(20)
         error = await outcome(kept.credential.wait())
         assert isinstance(error, NoToken)
-        assert error.retry_after_s == pytest.approx(27)
+        assert error.retry_after_s is not None
+        assert 27 <= error.retry_after_s < 28
 
 
 @in_virtual_time

@@ -39,12 +39,13 @@ def test_a_budget_that_is_not_used_up_holds_nothing_back(count: int, now: float)
 
 @given(st.lists(st.tuples(SHARES, RETRY_AFTERS), min_size=1, max_size=80), TIMES)
 def test_no_wait_is_longer_than_it_may_be(failures: list[tuple[float, float | None]], now: float) -> None:
-    """The back-off ends at `most`, Retry-After at an hour, and never earlier than it asks."""
+    """The back-off ends at `most`, Retry-After at an hour and within a second; never earlier than it asks."""
     shares = iter([share for share, _ in failures])
     pace = Pace(RefreshRules(budget_count=1000), shares.__next__)
     for _, retry_after_s in failures:
         wait_s = pace.failed(now, retry_after_s, left_s=0)
-        assert 0 <= wait_s <= max(30.0, min(retry_after_s or 0.0, MOST_RETRY_AFTER_S))
+        assert 0 <= wait_s < max(30.0, min(retry_after_s or 0.0, MOST_RETRY_AFTER_S)) + 1
+        assert retry_after_s is not None or wait_s <= 30
         assert wait_s >= min(retry_after_s or 0.0, MOST_RETRY_AFTER_S)
         assert pace.free_at() == now + wait_s
 
@@ -67,7 +68,7 @@ def test_there_is_a_try_before_the_expiry(failures: int, share: float, left_s: f
             assert wait_s == min(usual_s, left_s - LAST_TRY_S)
         else:
             assert wait_s == usual_s
-    assert pace.failed(0, 1000, left_s) == 1000
+    assert 1000 <= pace.failed(0, 1000, left_s) < 1001
 
 
 @given(st.integers(1, 50), RETRY_AFTERS)

@@ -121,7 +121,7 @@ async def test_a_token_that_was_taken_is_always_worth_an_exchange() -> None:
 
 @in_virtual_time
 async def test_which_rejections_may_be_mended_though_exchanging_has_not_helped() -> None:
-    """That of the current token where it was taken before; that of an old one while nothing speaks against the current."""
+    """Of the current token where it was taken before; of an old one while nothing speaks against the current one."""
     async with keeping() as kept:
         token = await kept.credential.wait()
         assert not kept.credential.may_be_replaced(token)
