@@ -24,6 +24,7 @@ from sidecar.credentials.rules import AnswerPointers, Injection, RejectedRules
 from sidecar.credentials.token import Token
 from sidecar.errors import ExchangeFailed
 from tests.credentials.manual_clock import NOW
+from tests.credentials.test_expiry import make_jwt
 
 POINTERS = AnswerPointers(token="/token", expires_at="/expiresAt", expires_in="/expires_in")
 REJECTED = RejectedRules()
@@ -128,6 +129,111 @@ def test_the_status_decides(status: int, outcome: str, body: bytes) -> None:
     failed = failure(status, body)
     assert failed.outcome == outcome
     assert str(status) in failed.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        (301, "redirect"),
+        (308, "redirect"),
+        (402, "account"),
+        (404, "url"),
+        (405, "url"),
+        (410, "url"),
+        (415, "settings"),
+        (422, "settings"),
+        (418, "unfit"),
+        (600, "unfit"),
+        (429, "rate"),
+        (500, "server"),
+        (403, "key"),
+    ],
+)
+def test_a_status_has_its_cause(status: int, cause: str) -> None:
+    """What a person would have to mend."""
+    assert failure(status, b"").cause == cause
+
+
+CODES = [
+    ("invalid_client", "key_rejected", "key"),
+    ("unauthorized_client", "key_rejected", "key"),
+    ("access_denied", "key_rejected", "key"),
+    ("invalid_token", "key_rejected", "key"),
+    ("invalid_grant", "key_rejected", "grant"),
+    ("invalid_request", "key_rejected", "settings"),
+    ("unsupported_grant_type", "key_rejected", "settings"),
+    ("invalid_scope", "key_rejected", "settings"),
+    ("invalid_target", "key_rejected", "settings"),
+    ("temporarily_unavailable", "server_error", "server"),
+    ("server_error", "server_error", "server"),
+    ("slow_down", "server_error", "server"),
+]
+
+
+@pytest.mark.parametrize(("code", "outcome", "cause"), CODES)
+@pytest.mark.parametrize("status", [200, 201, 400, 401, 403, 404, 422])
+def test_an_error_code_says_more_than_the_status(status: int, code: str, outcome: str, cause: str) -> None:
+    """Whose fault it is, also where a vendor sends its errors with 200; the code is told, its description is not."""
+    body = json.dumps({"error": code, "error_description": "canary", "token": None}).encode()
+    failed = failure(status, body)
+    assert (failed.outcome, failed.cause) == (outcome, cause)
+    assert f"(status {status}, {code})" in failed.detail
+    assert "canary" not in failed.detail
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503, 302])
+def test_an_error_code_is_not_looked_at_where_the_status_says_it_all(status: int) -> None:
+    """A gateway in trouble does not know whether a key is bad."""
+    assert failure(status, b'{"error": "invalid_client"}').outcome == failure(status, b"").outcome
+
+
+def test_a_token_beside_an_error_is_a_token() -> None:
+    """With a 2xx."""
+    for error in ("null", '""', '"invalid_client"'):
+        assert read(body=f'{{"token": "abc", "error": {error}}}'.encode()).secret.reveal() == b"abc"
+
+
+@pytest.mark.parametrize("error", ['"canary"', '{"code": "canary"}', "[1]", "7"])
+def test_an_error_that_nobody_knows(error: str) -> None:
+    """In place of a token it is named as one; the remedy says how to have it refuse the key."""
+    for name in ("error", "errors"):
+        failed = failure(200, f'{{"{name}": {error}}}'.encode())
+        assert (failed.outcome, failed.cause) == ("bad_response", "error_answer")
+    assert failure(401, f'{{"error": {error}}}'.encode()).cause == "key"
+
+
+def test_where_a_text_is_configured_codes_do_not_count() -> None:
+    """Whoever says what a refusal looks like is believed."""
+    rejected = RejectedRules(statuses=(200, 401), body="dead key")
+    for status in (200, 401):
+        assert failure(status, b'{"error": "invalid_client"}', rejected=rejected).outcome == "bad_response"
+        assert failure(status, b'{"error": "dead key"}', rejected=rejected).outcome == "key_rejected"
+
+
+def test_a_403_with_a_retry_after_is_a_limit() -> None:
+    """The key is not condemned for it."""
+    failed = failure(403, b"", headers={"retry-after": "61"})
+    assert (failed.outcome, failed.retry_after_s) == ("rate_limited", 61)
+    assert failure(401, b"", headers={"retry-after": "61"}).outcome == "key_rejected"
+    assert failure(403, b'{"error": "invalid_client"}', headers={"retry-after": "61"}).outcome == "key_rejected"
+
+
+@pytest.mark.parametrize(
+    ("body", "cause"),
+    [
+        (b"<html>", "page"),
+        (b'{"token": "abc"', "page"),
+        (b"{}", "no_token"),
+        (b'{"token": "a b"}', "unfit"),
+        (b'{"token": "abc", "expiresAt": "soon"}', "expiry"),
+        (b'{"token": "abc", "expires_in": "soon"}', "expiry"),
+        (b'{"token": "abc", "expires_in": 0}', "clock"),
+        (b'{"token": "abc", "expiresAt": 1}', "clock"),
+    ],
+)
+def test_a_malformed_2xx_has_its_cause(body: bytes, cause: str) -> None:
+    """What a person would have to mend."""
+    assert failure(body=body).cause == cause
 
 
 def test_configured_statuses_replace_the_default_ones() -> None:
@@ -238,6 +344,51 @@ def test_a_corrected_expiry_is_never_too_late(ahead_s: float) -> None:
     body = json.dumps({"token": "abc", "expiresAt": NOW + ahead_s + 60}).encode()
     token = read(body=body, headers={"date": http_date(math.floor(NOW + ahead_s))})
     assert 58 <= token.expires_at - NOW <= 60
+
+
+@pytest.mark.parametrize("day_s", [-86_400, 86_400])
+def test_a_clock_that_is_a_day_off_at_the_start(day_s: int) -> None:
+    """Right by the answer's Date, or by its length of time. Without either, a clock that is ahead is refused."""
+    theirs = NOW - day_s  # our clock is day_s ahead of the right time
+    at = json.dumps({"token": "abc", "expiresAt": theirs + 3600}).encode()
+    within = b'{"token": "abc", "expires_in": 3600}'
+    assert read(body=at, headers={"date": http_date(theirs)}).expires_at == NOW + 3600
+    assert read(body=within).expires_at == NOW + 3600
+    if day_s > 0:
+        assert failure(body=at).cause == "clock"
+    else:
+        assert read(body=at).expires_at == NOW + 86_400 + 3600  # nothing says otherwise
+
+
+def test_a_token_s_own_time_shows_a_clock_that_is_behind() -> None:
+    """No token is issued in the future; an `iat` in the past may be a token that is handed out again."""
+
+    def life_s(iat_s: float, exp_s: float, **headers: str) -> float:
+        token = make_jwt({"iat": NOW + iat_s, "exp": NOW + exp_s}).reveal().decode()
+        return read(body=json.dumps({"token": token}).encode(), headers=headers).expires_at - NOW
+
+    assert life_s(86_400, 90_000) == 3600
+    assert life_s(4, 3604) == 3604
+    assert life_s(-1800, 1800) == 1800
+    assert life_s(-86_400, 1800) == 1800
+    assert life_s(86_400, 90_000, date=http_date(NOW)) == 90_000
+    token = make_jwt({"iat": NOW - 90_000, "exp": NOW - 86_400}).reveal().decode()
+    assert failure(body=json.dumps({"token": token}).encode()).cause == "clock"
+
+
+@pytest.mark.parametrize("iat", [None, "soon", -5, True, {}, 1e300])
+def test_an_iat_that_says_nothing(iat: object) -> None:
+    """It is not what anything hangs on."""
+    token = make_jwt({"iat": iat, "exp": NOW + 60}).reveal().decode()
+    assert read(body=json.dumps({"token": token}).encode()).expires_at == NOW + 60
+
+
+def test_an_answer_that_a_cache_has_kept() -> None:
+    """Its Date is when it was made; its Age says how long ago that is. What is left of the token is left."""
+    headers = {"date": http_date(NOW - 1800), "age": "1800"}
+    body = json.dumps({"token": "abc", "expiresAt": NOW + 1800}).encode()
+    assert read(body=body, headers=headers).expires_at == NOW + 1800
+    assert retry_after_s(Answer(503, {**headers, "retry-after": http_date(NOW + 60)}, NOW)) == 60
 
 
 def test_a_clock_that_hardly_differs_is_believed() -> None:

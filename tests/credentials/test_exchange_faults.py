@@ -83,6 +83,40 @@ async def test_a_refusal_s_endless_body_is_not_read() -> None:
     assert (await failure_of(repeats(head, b"1\r\nx\r\n", 0.01))).outcome == "key_rejected"
 
 
+@pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized", "404 Not Found"])
+async def test_a_refusal_s_reason_is_looked_for_in_its_body(status: str) -> None:
+    """A code of RFC 6749 is told, and nothing else that stands there."""
+    failed = await failure_of(answer(b'{"error": "invalid_scope", "error_description": "canary"}', status=status))
+    assert (failed.outcome, failed.cause) == ("key_rejected", "settings")
+    assert "invalid_scope" in failed.detail
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer(b'{"error": "invalid_scope", "x": "' + b"y" * 20_000 + b'"}', status="401 No"),
+        b'HTTP/1.1 401 No\r\nContent-Length: 500\r\n\r\n{"error": "invalid_scope"}',
+    ],
+    ids=["too long", "cut short"],
+)
+async def test_a_refusal_is_one_without_its_body_too(reply: bytes) -> None:
+    """The status has said it; a body that cannot be had changes nothing."""
+    failed = await failure_of(reply)
+    assert (failed.outcome, failed.cause) == ("key_rejected", "key")
+
+
+async def test_a_refusal_in_the_last_moment_is_no_time_out() -> None:
+    """Its body drips on past the exchange's deadline: what the head said counts."""
+
+    async def late(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.3)
+        await repeats(b"HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", 0.01)(writer)
+
+    started = time.monotonic()
+    assert (await failure_of(late, timeout_s=0.6)).outcome == "key_rejected"
+    assert time.monotonic() - started < 2
+
+
 async def silence(writer: asyncio.StreamWriter) -> None:
     """Hold the connection and say nothing."""
     await writer.wait_closed()
@@ -158,12 +192,83 @@ async def test_a_gzip_bomb_is_not_unpacked() -> None:
     assert peak < MOST_ANSWER_BYTES
 
 
+async def test_interim_answers_are_passed_over() -> None:
+    """100, 103: the final answer counts."""
+    async with endpoint(
+        says(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n" + GOOD)
+    ) as server:
+        assert (await exchange(rules(server.port, json={"k": "{api_key}"}))).secret.reveal() == b"abc"
+
+
+@pytest.mark.parametrize("reply", [GOOD, answer(b"", status="401 No")], ids=["token", "refusal"])
+async def test_an_answer_that_comes_before_the_request_was_read(reply: bytes) -> None:
+    """A server that talks first: what it says to nobody's question is not taken for an answer that can be trusted."""
+
+    async def eager(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply)
+        await writer.drain()
+        await asyncio.sleep(0.2)
+        writer.close()
+
+    server = await asyncio.start_server(eager, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        try:
+            assert (await exchange(rules(port, json={"k": "x" * 100_000}))).secret.reveal() == b"abc"
+        except ExchangeFailed as failed:
+            assert failed.outcome in {"network", "bad_response", "key_rejected"}
+            assert (failed.outcome == "key_rejected") <= (reply is not GOOD)
+
+
+async def test_a_second_answer_behind_the_first_is_not_read() -> None:
+    """One question, one answer."""
+    async with endpoint(says(answer(b'{"token": "abc"}') + answer(b'{"token": "canary"}'))) as server:
+        try:
+            assert (await exchange(rules(server.port))).secret.reveal() == b"abc"
+        except ExchangeFailed as failed:
+            assert failed.outcome == "bad_response"
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "dns"),
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), "dns"),
+        (UnicodeError("label too long"), "dns"),
+        (OSError(24, "Too many open files"), "unreachable"),
+    ],
+)
+async def test_a_look_up_that_fails(monkeypatch: pytest.MonkeyPatch, fault: Exception, cause: str) -> None:
+    """It is the network's fault, with a cause of its own."""
+
+    async def fails(*_args: object, **_kwargs: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(asyncio.get_running_loop().__class__, "getaddrinfo", fails, raising=False)
+    failed = await failed_exchange(rules(0, url="http://endpoint.invalid/"))
+    assert (failed.outcome, failed.cause) == ("network", cause)
+
+
+async def test_a_look_up_that_hangs_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver that does not answer takes no longer than an endpoint that does not."""
+
+    async def hangs(*_args: object, **_kwargs: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(asyncio.get_running_loop().__class__, "getaddrinfo", hangs, raising=False)
+    started = time.monotonic()
+    failed = await failed_exchange(rules(0, url="http://endpoint.invalid/", timeout_s=0.3))
+    assert failed.outcome == "timeout"
+    assert time.monotonic() - started < 2
+
+
 async def test_nobody_listens() -> None:
     """A refused connection says so."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         failed = await failed_exchange(rules(unused.getsockname()[1]))
     assert (failed.outcome, failed.detail) == ("network", "no connection to 127.0.0.1: Connection refused")
+    assert failed.cause == "refused"
 
 
 async def test_a_reset_connection() -> None:
@@ -174,7 +279,8 @@ async def test_a_reset_connection() -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
 
-    assert (await failure_of(reset)).outcome == "network"
+    failed = await failure_of(reset)
+    assert (failed.outcome, failed.cause) == ("network", "cut")
 
 
 async def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:

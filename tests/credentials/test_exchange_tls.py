@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,8 @@ import trustme
 from sidecar.tls import TLSRules, client_context
 from tests.credentials.endpoint import endpoint, says
 from tests.credentials.exchanging import GOOD, exchange, failed_exchange, rules
+
+PAST = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
 
 class Authority:
@@ -25,11 +31,16 @@ class Authority:
 
     def server(self, *names: str, expired: bool = False) -> ssl.SSLContext:
         """Return a server's context with a certificate for these names."""
-        past = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-        certificate = self._ca.issue_cert(*names, not_before=past, not_after=past if expired else None)
+        certificate = self.issue(*names, not_before=PAST, not_after=PAST if expired else None)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)
         return context
+
+    def issue(
+        self, *names: str, not_before: datetime.datetime, not_after: datetime.datetime | None = None
+    ) -> trustme.LeafCert:
+        """Return a certificate."""
+        return self._ca.issue_cert(*names, not_before=not_before, not_after=not_after)
 
     def client_files(self) -> tuple[str, str]:
         """Return the files of a client's certificate chain and key."""
@@ -60,24 +71,96 @@ async def test_an_own_authority(authority: Authority) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "expired", "trusted", "reason"),
+    ("names", "expired", "trusted", "reason", "cause"),
     [
-        (("127.0.0.1",), False, False, "certificate verify failed"),
-        (("127.0.0.2", "api.test"), False, True, "certificate verify failed: IP address mismatch"),
-        (("127.0.0.1",), True, True, "certificate verify failed: certificate has expired"),
+        (("127.0.0.1",), False, False, "certificate verify failed", "tls_authority"),
+        (("127.0.0.2", "api.test"), False, True, "certificate verify failed: IP address mismatch", "tls_name"),
+        (("127.0.0.1",), True, True, "certificate verify failed: certificate has expired", "tls_dates"),
     ],
     ids=["unknown authority", "wrong host", "expired"],
 )
 async def test_a_peer_that_cannot_be_verified(
-    authority: Authority, names: tuple[str, ...], expired: bool, trusted: bool, reason: str
+    authority: Authority, names: tuple[str, ...], expired: bool, trusted: bool, reason: str, cause: str
 ) -> None:
     """No request reaches it, and the failure says why."""
     own = TLSRules(ca_file=authority.ca_file if trusted else None)
     async with endpoint(says(GOOD), tls=authority.server(*names, expired=expired)) as server:
         failed = await failed_exchange(rules(server.port, tls=own, json={"k": "{api_key}"}))
         assert server.requests == []
-    assert failed.outcome == "network"
+    assert (failed.outcome, failed.cause) == ("network", cause)
     assert failed.detail.startswith(f"TLS with 127.0.0.1 failed: {reason}")
+
+
+async def test_a_certificate_that_is_not_valid_yet(authority: Authority) -> None:
+    """A clock that is behind looks like this: the remedy begins with it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=2)
+    authority.issue("127.0.0.1", not_before=later).configure_cert(context)
+    async with endpoint(says(GOOD), tls=context) as server:
+        failed = await failed_exchange(rules(server.port, tls=TLSRules(ca_file=authority.ca_file)))
+        assert server.requests == []
+    assert failed.cause == "tls_dates"
+    assert "not yet valid" in failed.detail
+
+
+async def test_a_handshake_that_drips_ends_at_the_deadline() -> None:
+    """A peer that sends a byte of its hello now and then gets no more time than any other."""
+    async with _dripping() as port:
+        started = time.monotonic()
+        failed = await failed_exchange(rules(port, tls=TLSRules(), timeout_s=0.4))
+    assert failed.outcome == "timeout"
+    assert time.monotonic() - started < 2
+
+
+async def test_an_alert_instead_of_a_hello() -> None:
+    """A port that refuses to talk."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\x15\x03\x03\x00\x02\x02\x28")  # handshake_failure
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with server:
+        failed = await failed_exchange(rules(server.sockets[0].getsockname()[1], tls=TLSRules()))
+    assert (failed.outcome, failed.cause) == ("network", "tls")
+
+
+async def test_plain_http_behind_an_https_url() -> None:
+    """A wrong port or scheme: said as TLS that failed."""
+
+    async def answer_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer_at_once, "127.0.0.1", 0)
+    async with server:
+        failed = await failed_exchange(rules(server.sockets[0].getsockname()[1], tls=TLSRules()))
+    assert (failed.outcome, failed.cause) == ("network", "tls")
+
+
+@asynccontextmanager
+async def _dripping() -> AsyncIterator[int]:
+    """A server whose TLS record never ends."""
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\x16\x03\x03\x40\x00")
+        try:
+            while not writer.is_closing():
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
 
 
 def test_an_own_authority_replaces_the_system_s_roots(authority: Authority) -> None:
