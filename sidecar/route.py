@@ -120,7 +120,7 @@ class Route:
     def hold_down(self, token: Token, now_s: float) -> None:
         """The token that came for a rejected one is rejected too: for a while, no rejection here causes an exchange."""
         if now_s >= self.held_down_until:
-            _log.warning("%s: %s %s (%.0f s)", self.name, NO_HELP_REASON, NO_HELP_REMEDY, self._hold_down_s)
+            _log.warning("%s: held down, %.0f s: %s %s", self.name, self._hold_down_s, NO_HELP_REASON, NO_HELP_REMEDY)
         self.held_down_until = now_s + self._hold_down_s
         if self.credential is not None:
             self.credential.note_rejected(token)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sidecar.admin.view import RouteView
@@ -22,10 +24,55 @@ async def test_started_once_every_credential_had_a_token() -> None:
     async with running(process) as admin:
         before = await admin.ask("/startupz")
         assert (before.status, before.json["waiting_for"]) == (503, ["mail"])
+        (reason,) = before.json["reasons"]
+        assert (reason["credential"], reason["state"], reason["remedy"]) == ("mail", "empty", "Wait.")
         process.statuses = [credential("crm"), credential("mail", "expired", usable=False)]
         assert (await admin.ask("/startupz")).status == 200
         process.statuses = [credential("added", "empty", usable=False)]
         assert (await admin.ask("/startupz")).status == 200
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/readyz?verbose", "/startupz"])
+async def test_the_start_is_noted_by_whoever_looks(path: str) -> None:
+    """A reload then adds a credential, and nobody had asked for the start before: it has been, all the same."""
+    process = MadeUpProcess()
+    async with running(process) as admin:
+        await admin.ask(path)
+        process.statuses = [credential(), credential("added", "empty", usable=False)]
+        assert (await admin.ask("/startupz")).status == 200
+
+
+async def test_a_reload_by_order_does_not_undo_the_start() -> None:
+    """Nobody had looked before."""
+    process = MadeUpProcess()
+    async with running(process) as admin:
+        await admin.ask("/-/reload", method="POST")
+        process.statuses = [credential(), credential("added", "empty", usable=False)]
+        assert (await admin.ask("/startupz")).status == 200
+
+
+async def test_a_start_that_fails_says_why_and_what_to_do() -> None:
+    """503, with the credential's own error and remedy."""
+    process = MadeUpProcess([credential("crm", "key_rejected", usable=False, error="Refused.")])
+    process.statuses = [replace(process.statuses[0], obtained_at=None)]
+    async with running(process) as admin:
+        answer = await admin.ask("/startupz")
+    assert (answer.status, answer.json["started"]) == (503, False)
+    (reason,) = answer.json["reasons"]
+    assert (reason["reason"], reason["remedy"]) == ("Refused.", "Do what helps crm.")
+
+
+async def test_a_refused_new_key_alarms_while_ready() -> None:
+    """200, and in the details the state, the error and what to do."""
+    process = MadeUpProcess([credential("crm", "key_rejected", error="The new key was refused.")])
+    async with running(process) as admin:
+        answer = await admin.ask("/readyz?verbose")
+        alone = await admin.ask("/readyz/crm")
+    assert (answer.status, alone.status) == (200, 200)
+    for told in (answer.json, alone.json):
+        (one,) = told["credentials"]
+        assert (one["state"], one["usable"]) == ("key_rejected", True)
+        assert (one["error"], one["remedy"]) == ("The new key was refused.", "Do what helps crm.")
 
 
 async def test_ready_while_a_refresh_fails() -> None:

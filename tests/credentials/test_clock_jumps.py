@@ -9,7 +9,7 @@ import pytest
 from sidecar.credentials.credential import CLOCK_CHECK_S
 from sidecar.credentials.token import Token
 from sidecar.errors import KeyRejected
-from tests.credentials.kept import DOWN, HOUR_S, REFUSED, FakeKeySource, Says, keeping, outcome, timed
+from tests.credentials.kept import DOWN, HANGS, HOUR_S, REFUSED, FakeKeySource, Says, keeping, outcome, timed
 from tests.credentials.virtual_time import in_virtual_time, virtual_loop
 
 FIFTY_YEARS_S = 50 * 365 * 24 * HOUR_S
@@ -74,17 +74,78 @@ async def test_a_token_is_not_worn_past_its_life_by_a_clock_that_is_set_back() -
         assert kept.state == "expired"
 
 
-@pytest.mark.parametrize("before_the_end_s", [14.0, 9.0, 3.0, 0.3])
+@pytest.mark.parametrize("by_s", [-0.9, -5.0, -HOUR_S, -FIFTY_YEARS_S])
+@pytest.mark.parametrize("before_s", [0.001, 0.5, 12.0])
 @in_virtual_time
-async def test_nor_by_one_that_is_set_back_just_before_its_end(before_the_end_s: float) -> None:
-    """Between two looks at the clocks, and no request would look at them before it takes the token."""
-    async with keeping(Says(life_s=900), then=DOWN, source=FakeKeySource(watched=False), rng=lambda: 0.999) as kept:
+async def test_a_clock_that_is_set_back_just_before_the_end_keeps_no_token_alive(by_s: float, before_s: float) -> None:
+    """Not even until that is noticed: its life is over when it is over."""
+    async with keeping(Says(life_s=900), then=HANGS, source=FakeKeySource(watched=False)) as kept:
+        token = await kept.credential.wait()
+        end_s = kept.clock.monotonic() + 900
+        await asyncio.sleep(900 - before_s)
+        assert kept.credential.current() is token
+        kept.clock.move(by_s)
+        await asyncio.sleep(before_s - 0.0005)
+        assert kept.credential.current() is token
+        await asyncio.sleep(0.001)
+        assert kept.clock.monotonic() > end_s
+        assert kept.credential.current() is None
+        assert kept.state == "expired"
+        kept.clock.move(by_s)
+        assert kept.credential.current() is None
+
+
+@in_virtual_time
+async def test_a_clock_that_stands_still_keeps_no_token_alive() -> None:
+    """Nor one that goes on from there later."""
+    async with keeping(Says(life_s=900), then=DOWN, source=FakeKeySource(watched=False)) as kept:
         await kept.credential.wait()
-        await asyncio.sleep(900 - before_the_end_s)
-        kept.clock.move(-HOUR_S)
-        await asyncio.sleep(before_the_end_s - 0.01)
+        await asyncio.sleep(899)
+        kept.clock.stop()
+        await asyncio.sleep(1.001)
+        assert kept.credential.current() is None
+        kept.clock.go_on()
+        assert kept.credential.current() is None
+
+
+@in_virtual_time
+async def test_a_timer_of_the_token_before_does_not_end_the_one_after() -> None:
+    """Renewed at 600 s, the first one's would have come at 900."""
+    async with keeping(then=Says(life_s=900)) as kept:
+        for _ in range(40):
+            await asyncio.sleep(100)
+            kept.valid()
+
+
+@pytest.mark.parametrize("slept_s", [HOUR_S, 2 * HOUR_S, FIFTY_YEARS_S])
+@in_virtual_time
+async def test_a_machine_that_sleeps_during_an_exchange_trusts_no_life_that_began_before(slept_s: float) -> None:
+    """Its answer came before the sleep and is read after it: an hour that is counted from now would be long over."""
+    async with keeping(Says(life_s=900, takes_s=5), Says(life_s=HOUR_S, takes_s=1)) as kept:
+        await asyncio.sleep(2)
+        kept.clock.move(+slept_s)
+        await asyncio.sleep(3.5)
+        assert kept.credential.current() is None
+        assert kept.records.told[0].outcome == "timeout"
+        assert "slept" in kept.records.told[0].detail
+        await asyncio.sleep(2)
+        assert kept.valid().secret.reveal() == b"token-2"
+
+
+@in_virtual_time
+async def test_a_short_sleep_during_an_exchange_shortens_the_token_s_life() -> None:
+    """By as much; it is renewed the earlier."""
+    async with keeping(Says(life_s=900, takes_s=5), then=DOWN, rng=lambda: 0.0) as kept:
+        await asyncio.sleep(2)
+        kept.clock.move(+300)
+        await asyncio.sleep(4)
         kept.valid()
-        await asyncio.sleep(0.03)
+        status = kept.credential.status()
+        assert status.expires_at == pytest.approx(kept.clock.wall() - 1 + 600, abs=0.1)
+        assert status.next_refresh_at == pytest.approx(kept.clock.wall() - 1 + 540, abs=0.1)
+        await asyncio.sleep(598)
+        kept.valid()
+        await asyncio.sleep(2)
         assert kept.credential.current() is None
 
 

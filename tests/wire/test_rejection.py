@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 
 import pytest
 
 from tests.fakes import Message, Script, Tokens, Wire, response, until
-from tests.wire.running import in_front_of, with_tokens
+from tests.wire.running import Running, in_front_of, with_tokens
 
 CHALLENGE = response(b"who are you?", "WWW-Authenticate: Bearer", "X-Y: 1", status="401 Who  are you")
 
@@ -149,6 +150,137 @@ async def test_a_body_too_large_to_keep_gets_the_original_answer() -> None:
         assert len(upstream.requests) == 1
         await until(lambda: tokens.count == 2)
         assert (await sidecar.ask("POST", "/", body=b"x" * 5000)).status == 200
+
+
+async def test_rejections_that_cannot_be_replayed_hold_the_route_down_too(caplog: pytest.LogCaptureFixture) -> None:
+    """Other requests are welcome on the route: without a hold-down each large one would cost an exchange."""
+    tokens = Tokens()
+
+    async def script(wire: Wire) -> None:
+        while True:
+            request = await wire.request()
+            await wire.send(CHALLENGE if request.body else response())
+
+    async with with_tokens(script, tokens, route={"replay_body_bytes": 10}) as (sidecar, upstream):
+        for _ in range(6):
+            assert (await sidecar.ask()).status == 200
+            answer = await sidecar.ask("POST", "/", body=b"x" * 500)
+            assert answer.head + answer.body == CHALLENGE
+            await asyncio.sleep(0.05)
+        assert tokens.count == 2
+        assert len(upstream.requests) == 12
+        rejections = sidecar.app.stats.route("crm").rejections
+        assert (rejections["revoked"], rejections["forbidden"]) == (1, 5)
+        assert sidecar.app.routes[0].held_down_for_s > 25
+    said = [record.getMessage() for record in caplog.records if "held down" in record.getMessage()]
+    assert len(said) == 1, "once, and with what to do"
+    assert "administrator" in said[0]
+
+
+async def test_a_second_revocation_long_after_the_first_is_no_reason_to_hold_down() -> None:
+    """Both times by a request that cannot be sent again: what was renewed long ago has helped."""
+    tokens = Tokens()
+    good = {b"token-2"}
+
+    async def script(wire: Wire) -> None:
+        while True:
+            await wire.send(response() if tokens_of([await wire.request()])[0] in good else CHALLENGE)
+
+    keys: dict[str, dict[str, object]] = {"route": {"replay_body_bytes": 10}, "refresh": {"hold_down_s": 0.2}}
+    async with with_tokens(script, tokens, **keys) as (sidecar, _):
+        assert (await sidecar.ask("POST", "/", body=b"x" * 500)).status == 401
+        await until(lambda: tokens.count == 2)
+        assert (await sidecar.ask("POST", "/", body=b"x" * 500)).status == 200
+        await asyncio.sleep(0.25)
+        good.clear()
+        good.add(b"token-3")
+        assert (await sidecar.ask("POST", "/", body=b"x" * 500)).status == 401
+        await until(lambda: tokens.count == 3)
+        assert (await sidecar.ask("POST", "/", body=b"x" * 500)).status == 200
+        assert sidecar.app.stats.route("crm").rejections["forbidden"] == 0
+
+
+async def test_an_old_token_s_late_rejection_in_a_hold_down_is_replayed_with_the_current_one() -> None:
+    """Where that has not been rejected: it came after what led to the hold-down."""
+    tokens = Tokens()
+    late = asyncio.Event()
+
+    async def script(wire: Wire) -> None:
+        while True:
+            request = await wire.request()
+            if tokens_of([request])[0] == b"token-3":
+                await wire.send(response())
+                continue
+            if request.target == b"/late":
+                await late.wait()
+            await wire.send(CHALLENGE)
+
+    async with with_tokens(script, tokens) as (sidecar, upstream):
+        first = asyncio.create_task(sidecar.ask(target="/late"))
+        await until(lambda: len(upstream.requests) == 1)
+        assert (await sidecar.ask()).status == 401  # token-1, token-2: the hold-down begins
+        second = asyncio.create_task(sidecar.ask(target="/late"))
+        await until(lambda: len(upstream.requests) == 4)
+        await sidecar.app.refresh(None)
+        late.set()
+        assert (await first).status == (await second).status == 200
+        assert tokens.count == 3
+        assert sidecar.app.routes[0].held_down_for_s > 25
+
+
+async def test_an_old_token_s_late_rejection_in_a_hold_down_is_relayed_where_the_current_one_is_no_better() -> None:
+    """It is what was rejected: not one request more goes upstream."""
+    tokens = Tokens()
+    late = asyncio.Event()
+
+    async def script(wire: Wire) -> None:
+        while True:
+            request = await wire.request()
+            if request.target == b"/late":
+                await late.wait()
+            await wire.send(CHALLENGE)
+
+    async with with_tokens(script, tokens) as (sidecar, upstream):
+        slow = asyncio.create_task(sidecar.ask(target="/late"))
+        await until(lambda: len(upstream.requests) == 1)
+        assert (await sidecar.ask()).status == 401
+        late.set()
+        answer = await slow
+        assert answer.head + answer.body == CHALLENGE
+        assert len(upstream.requests) == 3
+        assert tokens.count == 2
+
+
+async def test_a_verdict_is_told_wherever_one_looks() -> None:
+    """Status, readiness, metrics and page say for how long, why, and whom to ask; it is ready all the same."""
+    async with with_tokens(takes("nothing"), Tokens()) as (sidecar, _):
+        assert b'sidecar_route_held_down{route="crm"} 0.0' in await asked(sidecar, "/metrics")
+        assert (await sidecar.ask()).status == 401
+        ready = json.loads(await asked(sidecar, "/readyz?verbose"))
+        status = json.loads(await asked(sidecar, "/status"))
+        page = (await asked(sidecar, "/")).decode()
+        metrics = await asked(sidecar, "/metrics")
+    assert (ready["ready"], ready["reasons"]) == (True, [])
+    for told in (ready, status):
+        (held,) = told["held_down"]
+        verdict = told["credentials"][0]["verdict"]
+        assert 20 < held["hold_down_s"] <= 30 and 20 < verdict["ends_in_s"] <= 30
+        assert held["reason"] == verdict["reason"] and held["remedy"] == verdict["remedy"]
+        assert "administrator" in verdict["remedy"]
+        assert told["credentials"][0]["error"] is None
+    assert page.count("administrator") == 2
+    assert b'sidecar_route_held_down{route="crm"} 1.0' in metrics
+
+
+async def asked(sidecar: Running, path: str) -> bytes:
+    """Return the body of an answer of the admin listener."""
+    host, port = sidecar.app.admin_address
+    wire = Wire(*await asyncio.open_connection(host, port, limit=2**20))
+    await wire.send(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+    answer = await wire.response()
+    wire.close()
+    assert answer.status == 200
+    return answer.body
 
 
 async def test_replay_memory_bounds_all_requests_together() -> None:
