@@ -376,6 +376,7 @@ class Credential:
         if error.outcome == "key_rejected" and await self._key.replaced(patient=not self._failure.key_rejected):
             self._want_new_key()
             return
+        self._notice_clock()  # what was slept before is not waited for what is asked for now
         self._wanted = trigger
         now_s, left_s = self._clock.monotonic(), self._in_use.left_s
         if self._failure.key_rejected or error.outcome == "key_rejected":

@@ -49,7 +49,7 @@ class FakeExchanger:
         self.keys: list[Secret] = []
         # By each token's id: when its life ends, in monotonic seconds.
         self.ends_s: dict[int, float] = {}
-        self._given: list[Token] = []
+        self.given: list[Token] = []
         self.running = 0
         self.most_running = 0
         self._clock = clock
@@ -81,7 +81,7 @@ class FakeExchanger:
         now = self._clock.wall()
         token = make_token(Secret(text), Injection(), obtained_at=now, expires_at=now + says.life_s)
         self.ends_s[id(token)] = self._clock.monotonic() + says.life_s
-        self._given.append(token)  # kept, so that its id stays its own
+        self.given.append(token)  # kept, so that its id stays its own
         return token
 
     async def close(self) -> None:

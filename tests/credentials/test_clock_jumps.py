@@ -9,6 +9,7 @@ import pytest
 from sidecar.credentials.credential import CLOCK_CHECK_S
 from sidecar.credentials.token import Token
 from sidecar.errors import KeyRejected
+from sidecar.secret import Secret
 from tests.credentials.kept import DOWN, HANGS, HOUR_S, REFUSED, FakeKeySource, Says, keeping, outcome, timed
 from tests.credentials.virtual_time import in_virtual_time, virtual_loop
 
@@ -130,6 +131,37 @@ async def test_a_machine_that_sleeps_during_an_exchange_trusts_no_life_that_bega
         assert "slept" in kept.records.told[0].detail
         await asyncio.sleep(2)
         assert kept.valid().secret.reveal() == b"token-2"
+
+
+@in_virtual_time
+async def test_a_sleep_during_an_exchange_is_not_waited_for_what_its_answer_asks() -> None:
+    """It was before: Retry-After counts from the answer."""
+    async with keeping(Says(fails="rate_limited", retry_after_s=100, takes_s=5)) as kept:
+        await asyncio.sleep(2)
+        kept.clock.move(+HOUR_S)
+        await asyncio.sleep(100)
+        assert kept.count == 1
+        await asyncio.sleep(5)
+        kept.valid()
+
+
+@in_virtual_time
+async def test_a_clock_that_is_set_back_while_an_answer_comes_lengthens_no_life() -> None:
+    """Its head came by the old clock, its end by the new one."""
+    async with keeping(Says(life_s=900), then=DOWN) as kept:
+        exchange = kept.exchanger.exchange
+
+        async def drip(key: Secret) -> Token:
+            token = await exchange(key)
+            kept.clock.move(-HOUR_S)
+            return token
+
+        kept.exchanger.exchange = drip  # type: ignore[method-assign]
+        await asyncio.sleep(899)
+        kept.valid()
+        assert kept.credential.status().expires_at == pytest.approx(kept.clock.wall() + 1, abs=0.1)
+        await asyncio.sleep(2)
+        assert kept.credential.current() is None
 
 
 @in_virtual_time

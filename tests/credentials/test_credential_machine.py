@@ -1,13 +1,13 @@
 """Whatever happens in whatever order, a credential keeps its promises.
 
 Requests, rejections, refreshes, faults of the token endpoint, keys that come and go, a wall clock
-that jumps and stops: Hypothesis puts them in any order, over virtual hours.
+that jumps and stops, a machine that sleeps: Hypothesis puts them in any order, over virtual hours.
+`machine_model.py` says what must come of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from sidecar.credentials.clock_moves import LEAST_MOVE_S
-from sidecar.credentials.credential import CLOCK_CHECK_S
+from sidecar.credentials.credential import LASTING_WAIT_S
+from sidecar.credentials.key_in_use import KEY_CHECK_S
 from sidecar.credentials.keys import PATIENCE_S
 from sidecar.credentials.rules import RefreshRules
 from sidecar.credentials.token import Token
@@ -37,14 +37,16 @@ from tests.credentials.kept import (
     keeping,
     settled,
 )
+from tests.credentials.machine_model import Model
 from tests.credentials.virtual_time import VirtualLoop
 
 BUDGET = RefreshRules(budget_count=12, budget_per_s=60)
 WAIT_S = 8.0
 MOST_WAITING = 20
 LONGEST_EXCHANGE_S = 10.0
-# A clock that is set back, or stands, is noticed no later than this: between two looks there is a sleep or an exchange.
-NOTICED_S = max(CLOCK_CHECK_S, LONGEST_EXCHANGE_S) + LEAST_MOVE_S + PATIENCE_S
+NEXT_KEY = Secret("next-key")
+# Two looks that agree, of which each may take its time.
+KEY_TAKEN_S = 2 * (KEY_CHECK_S + PATIENCE_S) + 0.1
 # After this long with everything in order there is a token: the longest Retry-After here, the probe, the budget.
 ALL_WELL_S = 400.0
 
@@ -68,9 +70,8 @@ class Credentials(RuleBasedStateMachine):
         """The endpoint, and the key's source, may be in any state at the start."""
         self.runner = asyncio.Runner(loop_factory=VirtualLoop)
         self.waiting: set[asyncio.Task[None]] = set()
+        self.requests: dict[asyncio.Task[None], float] = {}
         self.old_tokens: list[Token] = []
-        # When the wall clock was last set back, or stood; and whether it stands.
-        self.went_back_s = -math.inf
         self.stands = False
         self.watched = watched
         self.keeper: AbstractAsyncContextManager[Kept] = keeping(
@@ -80,9 +81,9 @@ class Credentials(RuleBasedStateMachine):
             most_waiting=MOST_WAITING,
             wait_s=WAIT_S,
             rng=random.Random(seed).random,
-            good_keys=[GOOD_KEY],
+            good_keys=[GOOD_KEY, NEXT_KEY],
         )
-        self.kept = self.do(self.keeper.__aenter__())
+        self.kept, self.model = self.do(self.watched_from_the_start())
         if key is None:
             self.kept.source.key = None
         self.do(settled())
@@ -124,35 +125,70 @@ class Credentials(RuleBasedStateMachine):
         """It is written, wrong, half-written, or gone."""
         self.kept.source.key = key
 
+    @rule(key=st.sampled_from([GOOD_KEY, NEXT_KEY]))
+    def key_is_rotated(self, key: Secret) -> None:
+        """It is taken within two looks, between which there may be an exchange; and exchanged when the budget allows."""
+        if not self.watched or not self.kept.credential.status().fingerprint:
+            return
+        was, self.kept.source.key = self.kept.credential.status().fingerprint, key
+        count, running = self.kept.count, self.kept.exchanger.running
+        self.do(asyncio.sleep(KEY_TAKEN_S))
+        if self.kept.credential.status().fingerprint != key.fingerprint():
+            assert running or self.kept.count > count, "nothing has kept it from looking"
+            self.do(asyncio.sleep(2 * LONGEST_EXCHANGE_S))
+        assert self.kept.credential.status().fingerprint == key.fingerprint()
+        if was != key.fingerprint() and self.kept.exchanger.keys[-1:] != [key]:
+            assert self.kept.exchanger.running or self.model.budget_is_used_up()
+
     @rule(by_s=st.sampled_from([-1e5, -3600.0, -30.0, -1.1, -0.5, 0.5, 30.0, 3600.0, 1e5]))
     def clock_moves(self, by_s: float) -> None:
         """Set back, set forward, or slept."""
         self.kept.clock.move(by_s)
-        if by_s < 0:
-            self.went_back_s = self.kept.clock.monotonic()
+        self.model.clock_was_set(by_s)
+
+    @precondition(lambda self: not self.stands)
+    @rule(for_s=st.sampled_from([0.5, 5.0, 300.0, 3600.0, 1e5]), in_an_exchange=st.booleans())
+    def machine_sleeps(self, for_s: float, in_an_exchange: bool) -> None:
+        """At any moment, and in the middle of an exchange."""
+        if in_an_exchange and not self.kept.exchanger.running:
+            self.kept.exchanger.then = Says(life_s=600.0, takes_s=2.0)
+            self.model.released()
+            self.spawn(self.refresh())
+            self.do(asyncio.sleep(1))
+        self.kept.clock.move(for_s)
+        self.model.slept(for_s)
 
     @rule()
     def clock_stops(self) -> None:
         """It stands still."""
         self.kept.clock.stop()
         self.stands = True
+        self.model.clock_was_set(-0.0)
 
     @rule()
     def clock_goes_on(self) -> None:
         """And goes on."""
         self.kept.clock.go_on()
-        if self.stands:
-            self.went_back_s = self.kept.clock.monotonic()
-            self.stands = False
+        self.model.clock_was_set(-0.0)
+        self.stands = False
 
     @rule(count=st.integers(1, 30))
     def requests_come(self, count: int) -> None:
         """They wait for nothing where there is a token."""
         had = self.kept.credential.current()
-        before = len(self.waiting)
+        before = set(self.waiting)
         self.spawn(*(self.request() for _ in range(count)))
+        new = self.waiting - before
         if had is not None and self.kept.credential.current() is had:
-            assert len(self.waiting) == before, "a request waits though there is a token"
+            assert not new, "a request waits though there is a token"
+        self.requests.update(dict.fromkeys(new, self.kept.clock.monotonic()))
+
+    @rule(count=st.integers(1, 3))
+    def requests_come_that_will_last(self, count: int) -> None:
+        """They have a token, and may wait a moment for a better one."""
+        token = self.kept.credential.current()
+        if token is not None:
+            self.spawn(*(self.lasting_request(token) for _ in range(count)))
 
     @rule(count=st.integers(1, 30), old=st.booleans())
     def upstream_rejects(self, count: int, old: bool) -> None:
@@ -172,11 +208,14 @@ class Credentials(RuleBasedStateMachine):
         if self.old_tokens:
             judge = self.kept.credential.accepted if taken else self.kept.credential.note_rejected
             judge(self.old_tokens[-1])
+            if taken:
+                self.model.accepted(self.old_tokens[-1])
 
     @rule(times=st.sampled_from([1, 1, 5, 20]))
     def somebody_asks_for_a_refresh(self, times: int) -> None:
         """An operator, or a script that knows no end."""
         for _ in range(times):
+            self.model.released()
             self.spawn(self.refresh())
             self.do(asyncio.sleep(0.1))
 
@@ -209,18 +248,25 @@ class Credentials(RuleBasedStateMachine):
 
     @invariant()
     def the_token_is_alive(self) -> None:
-        """By the wall clock; and by the time that has truly passed, but for what it takes to notice a wrong clock."""
+        """Awake, it is never used for longer than its life, whatever the wall clock does; nor over a sleep."""
         token = self.kept.credential.current()
         if token is None:
             return
         if not self.old_tokens or self.old_tokens[-1] is not token:
             self.old_tokens.append(token)
-        now_s = self.kept.clock.monotonic()
-        if now_s - self.went_back_s <= NOTICED_S:
-            return
-        over_s = now_s - self.kept.exchanger.ends_s[id(token)]
-        unnoticed_s = LEAST_MOVE_S if self.went_back_s > -math.inf else 0
-        assert over_s <= (NOTICED_S if self.stands else unnoticed_s)
+        self.model.check_alive(token)
+
+    @invariant()
+    def nobody_waits_beside_a_token(self) -> None:
+        """But those who came before a clock was set back that has brought it back to life."""
+        self.requests = {task: at_s for task, at_s in self.requests.items() if not task.done()}
+        if self.kept.credential.current() is not None:
+            assert all(at_s <= self.model.set_back_s for at_s in self.requests.values())
+
+    @invariant()
+    def nothing_is_exchanged_before_its_time(self) -> None:
+        """Retry-After, the probe of a refused key, and the hold-down of a replacement."""
+        self.model.check_pace()
 
     @invariant()
     def exchanges_are_single_and_within_the_budget(self) -> None:
@@ -248,6 +294,11 @@ class Credentials(RuleBasedStateMachine):
 
     # Those who do it
 
+    async def watched_from_the_start(self) -> tuple[Kept, Model]:
+        """Begin; its task has not run yet when the model is there."""
+        kept = await self.keeper.__aenter__()
+        return kept, Model(kept, BUDGET)
+
     async def request(self) -> None:
         """Get a token that is alive, or an error with a time, within the limit."""
         began_s = self.kept.clock.monotonic()
@@ -259,6 +310,21 @@ class Credentials(RuleBasedStateMachine):
         else:
             assert self.kept.clock.wall() < token.expires_at
         assert self.kept.clock.monotonic() - began_s <= WAIT_S + 1e-6
+
+    async def lasting_request(self, token: Token) -> None:
+        """Get a token that is alive, soon; the old one at the latest then, while that is."""
+        began_s = self.kept.clock.monotonic()
+        fresh = self.kept.credential.status().state == "fresh"
+        try:
+            got = await self.kept.credential.lasting(token)
+        except (CredentialError, Overloaded) as error:
+            assert error.retry_after_s is not None
+            assert self.kept.credential.current() is None
+            return
+        took_s = self.kept.clock.monotonic() - began_s
+        assert self.kept.credential.current() is not None
+        assert took_s <= LASTING_WAIT_S + (0 if got is token else WAIT_S) + 1e-6
+        assert not fresh or (got is token and took_s == 0)
 
     async def rejection(self, rejected: Token) -> None:
         """Get another token, or none; never the same bytes; and never an error."""

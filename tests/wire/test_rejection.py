@@ -200,6 +200,14 @@ async def test_a_second_revocation_long_after_the_first_is_no_reason_to_hold_dow
         assert sidecar.app.stats.route("crm").rejections["forbidden"] == 0
 
 
+async def test_a_crowd_that_starts_a_hold_down_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Each of their replays is rejected."""
+    async with with_tokens(takes("nothing", gather=20), Tokens()) as (sidecar, _):
+        answers = await asyncio.gather(*(sidecar.ask() for _ in range(20)))
+        assert {answer.status for answer in answers} == {401}
+    assert sum("held down" in record.getMessage() for record in caplog.records) == 1
+
+
 async def test_an_old_token_s_late_rejection_in_a_hold_down_is_replayed_with_the_current_one() -> None:
     """Where that has not been rejected: it came after what led to the hold-down."""
     tokens = Tokens()
