@@ -127,7 +127,7 @@ class Credentials(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from([GOOD_KEY, NEXT_KEY]))
     def key_is_rotated(self, key: Secret) -> None:
-        """It is taken within two looks, between which there may be an exchange; and exchanged when the budget allows."""
+        """It is taken within two looks, an exchange between them or not; and exchanged when the budget allows."""
         if not self.watched or not self.kept.credential.status().fingerprint:
             return
         was, self.kept.source.key = self.kept.credential.status().fingerprint, key
