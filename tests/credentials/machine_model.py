@@ -24,6 +24,8 @@ from sidecar.secret import Secret
 from tests.credentials.kept import Kept
 
 _ROUNDING_S = 1e-6
+# Until a key that was put into its place is exchanged for sure: two looks, two exchanges between them, the budget.
+KEY_EXCHANGED_S = 90.0
 
 
 class Model:
@@ -46,8 +48,9 @@ class Model:
         self._ends: dict[int, tuple[float, float, float]] = {}
         # What holds exchanges back
         self._not_before_s = -math.inf
+        self._key_put_s = -math.inf
         self._last_key: Secret | None = None
-        self._refused = False
+        self.refused = False
         self._too_early: list[str] = []
         self._accepted: set[Secret] = set()
         self._began_s: list[float] = []
@@ -76,6 +79,10 @@ class Model:
         """Somebody asked for an exchange."""
         self._not_before_s = -math.inf
 
+    def key_was_put(self) -> None:
+        """Another key, or none, is in its source's place: it is taken some time, and exchanged when there is budget."""
+        self._key_put_s = self.now_s
+
     def accepted(self, token: Token) -> None:
         """An upstream took it."""
         self._accepted.add(token.secret)
@@ -84,9 +91,9 @@ class Model:
         """Make an exchange, and note what follows from it."""
         began_s, began_true_s = self.now_s, self.now_s + self._slept_s
         if key != self._last_key:
-            self._not_before_s, self._refused = -math.inf, False
+            self._not_before_s, self.refused = -math.inf, False
         self._last_key = key
-        if began_s < self._not_before_s - _ROUNDING_S:
+        if began_s < self._not_before_s - _ROUNDING_S and began_s - self._key_put_s > KEY_EXCHANGED_S:
             self._too_early.append(f"{self._not_before_s - began_s} s before it might")
         self._began_s.append(began_s)
         try:
@@ -94,7 +101,7 @@ class Model:
         except Exception as error:
             self._failed(error)
             raise
-        self._not_before_s, self._refused = -math.inf, False
+        self._not_before_s, self.refused = -math.inf, False
         life_s = token.expires_at - token.obtained_at
         awake_s = self.now_s - began_s
         self._ends[id(token)] = (self.now_s + life_s, began_true_s + awake_s + life_s, began_s)
@@ -102,8 +109,8 @@ class Model:
 
     def _failed(self, error: Exception) -> None:
         failed = error if isinstance(error, ExchangeFailed) else ExchangeFailed("bad_response", "")
-        self._refused = self._refused or failed.outcome == "key_rejected"
-        least_s = PROBE_FIRST_S if self._refused else 0.0
+        self.refused = self.refused or failed.outcome == "key_rejected"
+        least_s = PROBE_FIRST_S if self.refused else 0.0
         self._not_before_s = self.now_s + max(least_s, min(failed.retry_after_s or 0.0, MOST_RETRY_AFTER_S))
 
     # What must come of it

@@ -85,7 +85,7 @@ class Credentials(RuleBasedStateMachine):
         )
         self.kept, self.model = self.do(self.watched_from_the_start())
         if key is None:
-            self.kept.source.key = None
+            self.put_key(None)
         self.do(settled())
 
     def teardown(self) -> None:
@@ -123,22 +123,27 @@ class Credentials(RuleBasedStateMachine):
     @rule(key=st.sampled_from([GOOD_KEY, Secret("bad-key"), Secret("half"), None]))
     def key_changes(self, key: Secret | None) -> None:
         """It is written, wrong, half-written, or gone."""
-        self.kept.source.key = key
+        self.put_key(key)
 
     @rule(key=st.sampled_from([GOOD_KEY, NEXT_KEY]))
     def key_is_rotated(self, key: Secret) -> None:
         """It is taken within two looks, an exchange between them or not; and exchanged when the budget allows."""
         if not self.watched or not self.kept.credential.status().fingerprint:
             return
-        was, self.kept.source.key = self.kept.credential.status().fingerprint, key
+        was = self.kept.credential.status().fingerprint
+        self.put_key(key)
         count, running = self.kept.count, self.kept.exchanger.running
         self.do(asyncio.sleep(KEY_TAKEN_S))
         if self.kept.credential.status().fingerprint != key.fingerprint():
             assert running or self.kept.count > count, "nothing has kept it from looking"
             self.do(asyncio.sleep(2 * LONGEST_EXCHANGE_S))
         assert self.kept.credential.status().fingerprint == key.fingerprint()
-        if was != key.fingerprint() and self.kept.exchanger.keys[-1:] != [key]:
+        if was == key.fingerprint():
+            return
+        if self.kept.exchanger.keys[-1:] != [key]:
             assert self.kept.exchanger.running or self.model.budget_is_used_up()
+        elif self.kept.exchanger.running and self.kept.exchanger.keys[-2:-1] != [key]:
+            assert self.kept.credential.status().error is None, "it is told of the old key"
 
     @rule(by_s=st.sampled_from([-1e5, -3600.0, -30.0, -1.1, -0.5, 0.5, 30.0, 3600.0, 1e5]))
     def clock_moves(self, by_s: float) -> None:
@@ -227,12 +232,12 @@ class Credentials(RuleBasedStateMachine):
         task.cancel()
         self.do(settled())
 
-    @rule()
-    def all_is_well_again(self) -> None:
-        """Then there is a token, whatever was before, and nothing is wrong any more."""
+    @rule(by_s=st.sampled_from([0, 0, -30.0, -3600.0, -1e5]))
+    def all_is_well_again(self, by_s: float) -> None:
+        """Then there is a token, whatever was before, nothing is wrong any more, and no renewal is missed."""
         self.clock_goes_on()
-        self.kept.exchanger.then = Says()
-        self.kept.source.key = GOOD_KEY
+        self.kept.exchanger.then = Says(life_s=600.0)
+        self.put_key(GOOD_KEY)
         if not self.watched and self.kept.credential.status().fingerprint not in ("", GOOD_KEY.fingerprint()):
             return
         self.do(asyncio.sleep(ALL_WELL_S))
@@ -243,6 +248,28 @@ class Credentials(RuleBasedStateMachine):
         self.do(asyncio.sleep(60))
         assert self.loop.wake_ups - wakes <= 65, "it is busy though nothing is due"
         assert self.kept.count <= count + 1, "it renews what is fresh"
+        if by_s:
+            self.clock_moves(by_s)
+            for _ in range(7):
+                self.do(asyncio.sleep(100))
+                assert self.kept.credential.current() is not None, "a renewal was missed"
+
+    @precondition(lambda self: not self.stands)
+    @rule()
+    def a_machine_wakes_up_and_all_is_well(self) -> None:
+        """Then a request waits for the exchange that is due, whatever failed before it slept; unless the key did."""
+        self.do(asyncio.sleep(LONGEST_EXCHANGE_S))
+        self.kept.exchanger.then = Says()
+        key = self.kept.source.key
+        if key is None or key.fingerprint() != self.kept.credential.status().fingerprint or self.model.refused:
+            return
+        if self.kept.exchanger.running or self.model.budget_is_used_up():
+            return
+        self.kept.clock.move(1e6)
+        self.model.slept(1e6)
+        asked = self.loop.create_task(self.kept.credential.wait())
+        self.do(asyncio.sleep(0.02))
+        assert asked.done() and asked.result() is self.kept.credential.current()
 
     # What always holds
 
@@ -339,6 +366,11 @@ class Credentials(RuleBasedStateMachine):
             await self.kept.credential.refresh()
         except CredentialError as error:
             assert error.detail
+
+    def put_key(self, key: Secret | None) -> None:
+        """Put it into its place."""
+        self.kept.source.key = key
+        self.model.key_was_put()
 
     @property
     def loop(self) -> VirtualLoop:
