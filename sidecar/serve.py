@@ -52,13 +52,15 @@ def exchange_once(config: Config) -> list[tuple[str, bool, str]]:
 
 async def _exchange_each(config: Config) -> list[tuple[str, bool, str]]:
     from sidecar.assembly import exchanger, key_source
+    from sidecar.credentials.remedies import remedy
 
     clock = SystemClock()
     results = []
     for credential in config.credentials:
         exchanges = exchanger(credential, clock)
+        source = key_source(credential.api_key, signs=credential.signs)
         try:
-            token = await exchanges.exchange(await key_source(credential.api_key, signs=credential.signs).read())
+            token = await exchanges.exchange(await source.read())
             life = token.expires_at - clock.wall()
             results.append(
                 (
@@ -68,7 +70,9 @@ async def _exchange_each(config: Config) -> list[tuple[str, bool, str]]:
                 )
             )
         except (ExchangeFailed, KeyUnavailable) as error:
-            results.append((credential.name, False, str(error)))
+            cause = error.cause if isinstance(error, ExchangeFailed) else "no_key"
+            what_to_do = remedy(cause, f"put a valid API key into {source.description}", tries_again=False)
+            results.append((credential.name, False, f"{error}; what to do: {what_to_do}"))
         finally:
             await exchanges.close()
     return results

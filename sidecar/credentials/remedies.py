@@ -27,6 +27,7 @@ from types import MappingProxyType
 from sidecar.errors import Cause
 
 _FOUND_BY_ITSELF = "; a key that is allowed again is found by itself within 5 min, at once by POST /-/refresh"
+_CHANGE_FOUND_BY_ITSELF = "; a change at the vendor is found by itself within 5 min, at once by POST /-/refresh"
 _TRIED_AGAIN = "; it is tried again by itself"
 
 # A new token was rejected as well: said of routes, and of the token.
@@ -82,21 +83,23 @@ _REMEDIES: Mapping[Cause, str] = MappingProxyType(
 )
 
 
-def remedy(cause: Cause, key_remedy: str) -> str:
+def remedy(cause: Cause, key_remedy: str, *, tries_again: bool = True) -> str:
     """Return what a person can do.
 
     Args:
         cause: why the exchange failed.
         key_remedy: how this credential gets another key.
+        tries_again: somebody keeps the credential, so that what passes passes by itself.
     """
     match cause:
         case "key":
-            return key_remedy + _FOUND_BY_ITSELF
+            text, then = key_remedy, _FOUND_BY_ITSELF
         case "grant":
-            return f"{key_remedy}; where the key signs, check this machine's clock first (date -u)"
+            text, then = f"{key_remedy}; where the key signs, check this machine's clock first (date -u)", ""
         case "no_key":
-            return f"{key_remedy}; see that it is mounted, and that the user who runs this may read it"
+            text, then = f"{key_remedy}; see that it is mounted, and that the user who runs this may read it", ""
         case "settings":
-            return _REMEDIES[cause] + _FOUND_BY_ITSELF.replace("a key that is allowed again", "a change at the vendor")
+            text, then = _REMEDIES[cause], _CHANGE_FOUND_BY_ITSELF
         case _:
-            return _REMEDIES[cause] + _TRIED_AGAIN
+            text, then = _REMEDIES[cause], _TRIED_AGAIN
+    return text + then if tries_again else text

@@ -69,6 +69,7 @@ async def test_the_exchange_of_a_good_and_a_bad_key(tmp_path: Path) -> None:
     assert "eyJ" not in said(good) and DEMO_KEY not in said(good)
     assert bad.code == 1
     assert "exchange:   demo: FAILED: " in bad.out
+    assert "; what to do: put a valid API key into " in bad.out
     assert KEY not in said(bad)
 
 

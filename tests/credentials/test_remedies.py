@@ -40,6 +40,8 @@ def test_each_cause_has_a_remedy_of_its_own(cause: Cause) -> None:
     }
     if cause not in ("key", "grant", "no_key", "settings"):
         assert text.endswith("; it is tried again by itself")
+    once = remedy(cause, GET_A_KEY, tries_again=False)
+    assert text.startswith(once) and "by itself" not in once
     assert len(text) < 330 and text.isascii() and "\n" not in text
 
 
