@@ -186,6 +186,8 @@ class Credentials(RuleBasedStateMachine):
         new = self.waiting - before
         if had is not None and self.kept.credential.current() is had:
             assert not new, "a request waits though there is a token"
+        elif had is None and self.kept.credential.status().error is not None:
+            assert not new, "a request waits though the last exchange failed"
         self.requests.update(dict.fromkeys(new, self.kept.clock.monotonic()))
 
     @rule(count=st.integers(1, 3))
@@ -260,8 +262,8 @@ class Credentials(RuleBasedStateMachine):
         """Then a request waits for the exchange that is due, whatever failed before it slept; unless the key did."""
         self.do(asyncio.sleep(LONGEST_EXCHANGE_S))
         self.kept.exchanger.then = Says()
-        key = self.kept.source.key
-        if key is None or key.fingerprint() != self.kept.credential.status().fingerprint or self.model.refused:
+        key, status = self.kept.source.key, self.kept.credential.status()
+        if key is None or key.fingerprint() != status.fingerprint or status.state == "key_rejected":
             return
         if self.kept.exchanger.running or self.model.budget_is_used_up():
             return

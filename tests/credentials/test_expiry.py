@@ -103,6 +103,20 @@ def test_epoch_milliseconds_are_told_from_seconds(at_ms: int, shape: type) -> No
     assert moment(shape(at_ms)) == pytest.approx(at_ms / 1000)
 
 
+@given(st.integers(978_307_200, 7_258_118_399), st.sampled_from([10**6, 10**9]), st.sampled_from([int, float, str]))
+def test_finer_units_are_told_from_milliseconds(at: int, unit: int, shape: type) -> None:
+    """Microseconds and nanoseconds from 2001 to 2200."""
+    assert moment(shape(at * unit)) == pytest.approx(at)
+
+
+@given(MOMENTS)
+def test_rfc_1123_and_iso_8601_name_the_same_moment(at: int) -> None:
+    """With GMT, and with an offset."""
+    parsed = datetime.fromtimestamp(at, UTC)
+    for text in (format_datetime(parsed, usegmt=True), format_datetime(parsed), parsed.isoformat(" ") + "[Etc/UTC]"):
+        assert moment(text) == at
+
+
 def test_the_end_of_the_year_9999_is_a_moment() -> None:
     """What some vendors write for "never" is read as the seconds that it is."""
     assert moment(int(LAST_MOMENT)) == LAST_MOMENT
