@@ -112,6 +112,19 @@ async def test_more_than_may_wait_are_turned_away() -> None:
 
 
 @in_virtual_time
+async def test_one_who_leaves_makes_room_for_another() -> None:
+    """Where as many wait as may: disconnected clients must not keep others out until the exchange ends."""
+    async with keeping(Says(takes_s=2), most_waiting=3) as kept:
+        waiting = [asyncio.create_task(outcome(kept.credential.wait())) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        for task in waiting[:2]:
+            task.cancel()
+        await settled()
+        outcomes = await asyncio.gather(*(outcome(kept.credential.wait()) for _ in range(3)), waiting[2])
+        assert [type(each) for each in outcomes] == [Token, Token, Overloaded, Token]
+
+
+@in_virtual_time
 async def test_nobody_waits_longer_than_the_limit() -> None:
     """An endpoint that hangs: 503 after `wait_s`, while the exchange goes on."""
     async with keeping(Says(takes_s=8), wait_s=3) as kept:
