@@ -54,6 +54,7 @@ class Model:
         self._too_early: list[str] = []
         self._accepted: set[Secret] = set()
         self._began_s: list[float] = []
+        self._without_token: list[bool] = []
         self._judged = 0
 
     @property
@@ -96,6 +97,7 @@ class Model:
         if began_s < self._not_before_s - _ROUNDING_S and began_s - self._key_put_s > KEY_EXCHANGED_S:
             self._too_early.append(f"{self._not_before_s - began_s} s before it might")
         self._began_s.append(began_s)
+        self._without_token.append(self._kept.credential.current() is None)
         try:
             token = await self._exchange(key)
         except Exception as error:
@@ -137,7 +139,8 @@ class Model:
             if (before.trigger, before.outcome, record.trigger) != ("rejection", "ok", "rejection"):
                 continue
             ended_s, began_s = self._ended_s(at - 1), self._began_s[at]
-            if began_s - ended_s < self._rules.hold_down_s - _ROUNDING_S:
+            # Where the replacement is dead already, somebody whose older token was rejected may have asked.
+            if not self._without_token[at] and began_s - ended_s < self._rules.hold_down_s - _ROUNDING_S:
                 replacement = self._kept.exchanger.given[self._given_before(at) - 1]
                 assert replacement.secret in self._accepted, "a replacement is replaced in a hold-down"
         self._judged = len(told)
