@@ -231,6 +231,20 @@ async def test_a_clock_that_is_set_back_and_forth_makes_no_storm() -> None:
 
 
 @in_virtual_time
+async def test_a_clock_that_is_corrected_a_little_is_not_talked_about(caplog: pytest.LogCaptureFixture) -> None:
+    """Less than a second is what a time daemon does all day; more is told, also where it adds up."""
+    async with keeping() as kept:
+        await kept.credential.wait()
+        for by_s in (-0.4, 0.5, -0.4):
+            kept.clock.move(by_s)
+            await asyncio.sleep(20)
+        assert not caplog.records
+        kept.clock.move(-0.8)
+        await asyncio.sleep(20)
+        assert "the clock was set back by 1 s" in caplog.text
+
+
+@in_virtual_time
 async def test_time_slept_counts_as_waited() -> None:
     """An endpoint that asked for an hour's rest has had it."""
     async with keeping(Says(), Says(fails="rate_limited", retry_after_s=HOUR_S)) as kept:
