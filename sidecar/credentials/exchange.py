@@ -147,7 +147,8 @@ class HTTPExchanger:
         An assertion is valid for minutes by the clock of whoever verifies it. Where ours is off by more, every one
         would be refused, which looks like a bad key. Only a clock that has helped is kept: a `Date` may be wrong too.
         """
-        theirs_s = clock_difference(refusal.headers.get("date"), refusal.received_at)
+        said = refusal.headers
+        theirs_s = clock_difference(said.get("date"), refusal.received_at, said.get("age"))
         if abs(theirs_s - self._ahead_s) <= _SAME_CLOCK_S:
             return refusal
         answer = await self._ask(await self._request(key, theirs_s), until_s)
