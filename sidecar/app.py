@@ -22,7 +22,6 @@ from sidecar.config.values import Config
 from sidecar.credentials.status import CredentialStatus
 from sidecar.doors import Doors, as_bound, bind, close_all
 from sidecar.errors import Answerable, ConfigError, KeyUnavailable, NothingToReload, StartError
-from sidecar.secret import Secret
 from sidecar.sockets import UnixSocket
 from sidecar.stats import Stats
 
@@ -112,13 +111,10 @@ class App:
         self._start_task("names", follow_names(self._pools))
 
     async def _assembled(self, config: Config, before: Parts | None) -> Parts:
-        from sidecar.assembly import assemble, key_source
+        from sidecar.assembly import assemble, gate_token
 
-        gate_token: Secret | None = None
         try:
-            if config.gate.require_token is not None:
-                gate_token = await key_source(config.gate.require_token).read()
-            return assemble(config, self.stats, self._clock, gate_token, before)
+            return assemble(config, self.stats, self._clock, await gate_token(config), before)
         except KeyUnavailable as error:
             raise StartError(f"gate.require_token: {error}") from None
         except OSError as error:

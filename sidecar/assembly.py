@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from sidecar.clock import Clock
 from sidecar.config.values import Config, CredentialConfig, KeyConfig, RouteConfig, UpstreamConfig
 from sidecar.credentials.credential import Credential, Exchanger
 from sidecar.credentials.exchange import HTTPExchanger, StaticExchanger
-from sidecar.credentials.keys import Clean, EnvironmentKey, FileKey, KeySource, LiteralKey, clean_key
+from sidecar.credentials.key_file import FileKey
+from sidecar.credentials.keys import Clean, EnvironmentKey, KeySource, LiteralKey, clean_key
 from sidecar.credentials.masked import MaskedExchanger, MaskedSource
 from sidecar.credentials.pem import clean_pem
 from sidecar.dataplane.dial import origin_of
@@ -23,6 +25,11 @@ from sidecar.routes import Match, Routes
 from sidecar.secret import Secret
 from sidecar.shield import Shield
 from sidecar.stats import Stats
+
+# Holds a key whatever the configuration says.
+OWN_VARIABLES = frozenset({"SIDECAR_API_KEY"})
+
+_log = logging.getLogger("sidecar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +85,54 @@ def assemble(
     return Parts(gate, found, {route.name: route for _, route in routes}, reader, credentials, pools)
 
 
-def key_source(key: KeyConfig, *, signs: bool = False) -> KeySource:
+def key_source(key: KeyConfig, config: Config, *, signs: bool = False) -> KeySource:
     """Return where an API key is read from.
 
     Args:
+        config: what else it names as holding a key, which no command gets to know.
         signs: the key is a private key, which signs and is never sent.
     """
-    return MaskedSource(_key_source(key, clean_pem if signs else clean_key))
+    return MaskedSource(_key_source(key, config, clean_pem if signs else clean_key))
 
 
-def _key_source(key: KeyConfig, clean: Clean) -> KeySource:
-    if key.kind == "env":
-        return EnvironmentKey(key.name, os.environ, clean)
-    if key.kind == "file":
-        return FileKey(key.name, clean)
-    assert key.value is not None  # noqa: S101  # a literal has its value
-    return LiteralKey(key.value, clean)
+def _key_source(key: KeyConfig, config: Config, clean: Clean) -> KeySource:
+    match key.kind:
+        case "env":
+            return EnvironmentKey(key.name, os.environ, clean)
+        case "file":
+            return FileKey(key.name, clean)
+        case "systemd":
+            return FileKey(key.name, clean, kind="systemd", description=key.described)
+        case "command":
+            from sidecar.credentials.key_command import CommandKey
+
+            withheld = config.key_variables | OWN_VARIABLES
+            return CommandKey(
+                key.argv, clean, ttl_s=key.ttl_s, timeout_s=key.timeout_s, environ=os.environ, withheld=withheld
+            )
+        case "keyring":
+            from sidecar.credentials.key_keyring import KeyringKey
+
+            service, _, user = key.name.rpartition("/")
+            return KeyringKey(service, user, clean)
+        case "value":
+            assert key.value is not None  # noqa: S101  # a literal has its value
+            return LiteralKey(key.value, clean)
+
+
+async def gate_token(config: Config) -> Secret | None:
+    """Read what callers must send in Sidecar-Token; None where they need not.
+
+    Raises:
+        KeyUnavailable: it cannot be read.
+    """
+    if config.gate.require_token is None:
+        return None
+    source = key_source(config.gate.require_token, config)
+    token = await source.read()
+    if source.advice is not None and source.kind != "env":
+        _log.warning("gate.require_token: %s", source.advice)
+    return token
 
 
 def exchanger(config: CredentialConfig, clock: Clock) -> Exchanger:
@@ -109,7 +148,7 @@ def _credential(wanted: CredentialConfig, config: Config, stats: Stats, clock: C
     exchanges = exchanger(wanted, clock)
     credential = Credential(
         wanted.name,
-        key_source(wanted.api_key, signs=wanted.signs),
+        key_source(wanted.api_key, config, signs=wanted.signs),
         exchanges,
         wanted.refresh,
         clock,

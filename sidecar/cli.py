@@ -351,12 +351,11 @@ def _summary(config: Config) -> list[str]:
         lines.append(f"route:      {route.name}: {route.host or ''}{route.path} -> {route.upstream.url}, {credential}")
     for credential_config in config.credentials:
         key = credential_config.api_key
-        source = {"env": f"environment variable {key.name}", "file": f"file {key.name}", "value": "the configuration"}
         exchange = credential_config.exchange
         use = f"exchanged at {exchange.url}" if exchange else "used as the token itself"
         if exchange and exchange.sign:
             use = f"signs for {exchange.url} ({exchange.sign.alg}) and is never sent"
-        lines.append(f"credential: {credential_config.name}: API key from {source[key.kind]}, {use}")
+        lines.append(f"credential: {credential_config.name}: API key from {key.described}, {use}")
     return lines
 
 

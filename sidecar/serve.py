@@ -58,7 +58,7 @@ async def _exchange_each(config: Config) -> list[tuple[str, bool, str]]:
     results = []
     for credential in config.credentials:
         exchanges = exchanger(credential, clock)
-        source = key_source(credential.api_key, signs=credential.signs)
+        source = key_source(credential.api_key, config, signs=credential.signs)
         try:
             token = await exchanges.exchange(await source.read())
             life = token.expires_at - clock.wall()

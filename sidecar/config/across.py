@@ -107,8 +107,20 @@ def _check_key_sources(draft: Draft, notes: Notes) -> None:
             notes.wrong(f"{at}.env", f"{variable(key.name)} {state}")
         elif key.kind == "file" and not os.path.isfile(key.name):
             notes.warn(f"{at}.file", "there is no such file yet")
+        elif key.kind == "systemd" and not os.path.isfile(key.name):
+            notes.warn(f"{at}.systemd", "systemd has given no such credential: LoadCredential= in the unit does")
+        elif key.kind == "keyring" and not _has_keyring():
+            notes.wrong(f"{at}.keyring", "needs the package keyring: pip install 'credential-sidecar[keyring]'")
+        elif key.ttl_s is not None and at == "gate.require_token":
+            notes.wrong(f"{at}.ttl", "this token is read at the start and at each reload alone: take ttl away")
         elif key.kind == "value":
             notes.warn(f"{at}.value", "whoever reads the configuration has the key: use {env: NAME} or {file: PATH}")
+
+
+def _has_keyring() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("keyring") is not None
 
 
 def _warn_plain_http(draft: Draft, notes: Notes) -> None:

@@ -11,13 +11,13 @@ from sidecar.config.common_keys import (
     BOOLEAN,
     DURATION,
     FIELD_NAME,
-    KEY_SOURCE,
     POINTER,
     POSITIVE,
     STATUS,
     TEXT,
     TLS,
 )
+from sidecar.config.key_source_keys import KEY_SOURCE
 from sidecar.config.kinds import Choice, Json, Key, ListOf, Members, Pairs, Section, Word
 from sidecar.config.parsers import (
     parse_field_name,
@@ -178,7 +178,7 @@ CREDENTIAL = WithPreset(
                 "api_key",
                 KEY_SOURCE,
                 None,
-                "Where the API key comes from, {env: NAME} or {file: PATH}.",
+                "Where the API key comes from, such as {env: NAME} or {file: PATH}.",
                 required=True,
             ),
             Key("exchange", EXCHANGE, None, "The request that turns the key into a token."),

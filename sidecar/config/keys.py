@@ -15,7 +15,6 @@ from sidecar.config.common_keys import (
     DURATION,
     FIELD_NAME,
     FIELD_VALUE,
-    KEY_SOURCE,
     MODE,
     POSITIVE,
     POSITIVE_SIZE,
@@ -25,6 +24,7 @@ from sidecar.config.common_keys import (
 )
 from sidecar.config.credential_keys import CREDENTIAL
 from sidecar.config.draft import Draft
+from sidecar.config.key_source_keys import KEY_SOURCE
 from sidecar.config.kinds import Choice, Key, ListOf, Named, Rows, Section, Short, Word, whole
 from sidecar.config.parsers import (
     parse_browser_origin,

@@ -6,6 +6,7 @@ are `Secret`. Defaults that users may rely on are those of `config.example.yaml`
 
 from __future__ import annotations
 
+import os.path
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -47,12 +48,29 @@ class Address:
 class KeyConfig:
     """Where an API key (or the gate's token) comes from.
 
-    `name` is the environment variable, the file's path, or "" for a literal.
+    `name` is the environment variable, the path of the file or of systemd's credential, the program's path, the
+    keyring's `service/user`, or "" for a literal. `argv`, `ttl_s` (None: asked again only when refused) and
+    `timeout_s` are a command's.
     """
 
-    kind: Literal["env", "file", "value"]
+    kind: Literal["env", "file", "systemd", "command", "keyring", "value"]
     name: str = ""
     value: Secret | None = field(default=None, repr=False)
+    argv: tuple[str, ...] = field(default=(), repr=False)
+    ttl_s: float | None = None
+    timeout_s: float = 30.0
+
+    @property
+    def described(self) -> str:
+        """What completes "the API key from ..."; of a command the name alone, since an argument may be a secret."""
+        return {
+            "env": f"environment variable {self.name}",
+            "file": f"file {self.name}",
+            "systemd": f"systemd credential {os.path.basename(self.name)}",
+            "command": f"command {os.path.basename(self.name)}",
+            "keyring": f"keyring entry {self.name}",
+            "value": "the configuration",
+        }[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,3 +197,9 @@ class Config:
     log: LogConfig = LogConfig()
     warnings: tuple[str, ...] = ()
     source: str = ""
+
+    @property
+    def key_variables(self) -> frozenset[str]:
+        """The environment variables that hold API keys, or the gate's token."""
+        sources = [*(credential.api_key for credential in self.credentials), self.gate.require_token]
+        return frozenset(source.name for source in sources if source is not None and source.kind == "env")

@@ -17,10 +17,9 @@ States
     Where there is no valid token and the last exchange failed, no request waits:
     it is told at once why there is none, and when the next try is.
 
-One task does it all. `run` sleeps until something is due, makes one exchange,
-takes in its outcome, and goes on. That is the single flight: there is no other
-place that exchanges, so there are never two at a time, and no request owns the
-one that runs: a client that leaves cancels its own waiting only.
+One task does it all. `run` sleeps until something is due, makes one exchange, takes in its outcome,
+and goes on. That is the single flight: there is no other place that exchanges, so there are never two
+at a time, and no request owns the one that runs: a client that leaves cancels its own waiting only.
 
 What makes an exchange due: a new key; a request that found no valid token; a
 rejection of the current token; somebody's `refresh()`; the token's refresh
@@ -125,14 +124,14 @@ class Credential:
         self._wait_s = wait_s
         self._rng = rng
         # The key and the token
-        self._key = KeyInUse(name, source, clock)
+        self._changed = asyncio.Event()
+        self._key = KeyInUse(name, source, clock, self._changed.set)
         self._in_use = TokenInUse(clock, rules.window_s)
         # Returns the token if it is still valid. A call in between would be paid for by every request.
         self.current = self._in_use.current
         self._verdicts = Verdicts(rules.hold_down_s, clock)
         # What is wanted of the task
         self._wanted: Trigger | None = "start"
-        self._changed = asyncio.Event()
         self._waiters = Waiters(most_waiting)
         self._pace = Pace(rules, rng)
         self._in_flight = False
@@ -194,6 +193,7 @@ class Credential:
             return None
         if same(token, rejected):
             self._verdicts.hopeless(rejected)
+            self._key.ask_again()  # it may be the token itself
             return None
         return token
 
@@ -234,6 +234,7 @@ class Credential:
             CredentialError: it brought no token.
         """
         self._pace.release()
+        self._key.wanted_now()
         try:
             await self._next_token("manual")
         except Overloaded as error:
@@ -279,8 +280,8 @@ class Credential:
         finally:
             self._stopped = NoToken(f"credential {self.name} is not kept any more", reason="stopping", retry_after_s=1)
             self._waiters.tell(self._stopped)
-            self._key.close()
             self._in_use.close()
+            await self._key.close()
 
     def _has_no_key(self, problem: str) -> None:
         self._waiters.tell(self._failure.no_key(problem, self._key.remedy))
@@ -291,7 +292,7 @@ class Credential:
             if await self._key.changed():
                 self._want_new_key()
             self._notice_clock()
-            trigger = self._wanted
+            trigger = None if self._wanted == "manual" and self._key.is_asked else self._wanted
             if trigger is None and self._clock.wall() >= self._in_use.refresh_at:
                 trigger = "expiry"
             if trigger is None:
@@ -328,6 +329,7 @@ class Credential:
             self._in_use.set_back(-moved_s)
         elif moved_s > 0:
             self._pace.slept(moved_s)
+            self._key.slept(moved_s)
             if self._key.secret is not None:
                 # Let requests wait for the exchange that is due.
                 self._failure.excuse()
@@ -384,8 +386,6 @@ class Credential:
         else:
             wait_s = self._pace.failed(now_s, error.retry_after_s, left_s)
         self._waiters.tell(self._failure.note(error, self._key.remedy, wait_s=wait_s, left_s=left_s))
-
-    # Those who wait
 
     def _want(self, trigger: Trigger) -> None:
         """Have the task make an exchange as soon as it may; the one that runs will do."""

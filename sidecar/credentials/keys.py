@@ -1,20 +1,15 @@
-"""Where an API key comes from, and whether it has changed there.
+"""Where an API key comes from: what every source is like, what a key is, and the two sources that never change.
 
 A source reads a key and refuses what cannot be one; it sends nothing and decides
 nothing. Every error's text names the source and never what it holds.
-
-Content decides whether a key has changed, not a file's time or inode: that holds
-for an atomic rename, for the `..data` link that Kubernetes swaps, and for a file
-written in place.
 """
 
 from __future__ import annotations
 
-import asyncio
+import math
 import os
-import stat
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Protocol
 
 from sidecar.credentials.token import is_visible
@@ -22,19 +17,39 @@ from sidecar.errors import KeyUnavailable
 from sidecar.secret import Secret
 
 MOST_KEY_BYTES = 64 * 1024
-# A local read takes far less. One that does not end must hold up neither renewals nor the next requests' look-ups.
-PATIENCE_S = 0.1
 _BOM = b"\xef\xbb\xbf"
-_ROUND_IT_BYTES = len(_BOM + b"\r\n")
+ROUND_IT_BYTES = len(_BOM + b"\r\n")
 # From what a source holds, and its description for errors, to the key; raises KeyUnavailable.
 Clean = Callable[[bytes, str], Secret]
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """How a source wants to be looked at.
+
+    Args:
+        every_s: how long a key that was read is believed; math.inf: it does not change by itself.
+        retry_s: how soon to look again after a look that failed.
+        settles: whether one look may see half a key, so that two in a row have to agree.
+        prompt: whether a look takes no time, so that one that does is worth a word.
+        asked: whether the source is asked again when its key was refused, or somebody wants a new token.
+    """
+
+    every_s: float = math.inf
+    # It may be a program that a person has to unlock: it is asked rarely.
+    retry_s: float = 15.0
+    settles: bool = False
+    prompt: bool = False
+    asked: bool = False
 
 
 class KeySource(Protocol):
     """Where a key comes from.
 
-    `kind` is "env", "file" or "value"; `description` completes "the API key from ...";
-    `watched` is whether the key can change while the process runs.
+    `kind` is "env", "file", "systemd", "command", "keyring" or "value"; `description` completes
+    "the API key from ..."; `watched` is whether the key can change while the process runs;
+    `advice` is what a person might mend about it as of the last read; `written_at` is when it was
+    last written, wall-clock seconds, 0.0 where that is not known.
     """
 
     @property
@@ -46,6 +61,19 @@ class KeySource(Protocol):
     @property
     def watched(self) -> bool: ...
 
+    @property
+    def looks(self) -> Looks: ...
+
+    @property
+    def advice(self) -> str | None: ...
+
+    @property
+    def written_at(self) -> float: ...
+
+    def follow(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called when the key may have changed, where the source can tell."""
+        ...
+
     async def read(self) -> Secret:
         """Return the key as it is now.
 
@@ -54,8 +82,25 @@ class KeySource(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Follow it no longer."""
+        ...
 
-class EnvironmentKey:
+
+class Unfollowed:
+    """What the sources have in common whose changes nobody tells."""
+
+    advice: str | None = None
+    written_at = 0.0
+
+    def follow(self, changed: Callable[[], None]) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class EnvironmentKey(Unfollowed):
     """A key in an environment variable.
 
     Args:
@@ -66,10 +111,12 @@ class EnvironmentKey:
 
     kind = "env"
     watched = False
+    looks = Looks()
 
     def __init__(self, name: str, environ: Mapping[str, str], clean: Clean | None = None) -> None:
         self._clean = clean or clean_key
         self.description = f"environment variable {name}"
+        self.advice = f"{self.description} can be read by what runs as this user; a file is safer"
         self._name = name
         self._environ = environ
 
@@ -81,7 +128,7 @@ class EnvironmentKey:
         return self._clean(os.fsencode(value), self.description)
 
 
-class LiteralKey:
+class LiteralKey(Unfollowed):
     """A key that stands in the configuration itself.
 
     Args:
@@ -91,6 +138,7 @@ class LiteralKey:
 
     kind = "value"
     watched = False
+    looks = Looks()
     description = "the configuration"
 
     def __init__(self, secret: Secret, clean: Clean | None = None) -> None:
@@ -100,116 +148,6 @@ class LiteralKey:
     async def read(self) -> Secret:
         """Return the key. Raises KeyUnavailable where it cannot be one."""
         return self._clean(self._secret.reveal(), self.description)
-
-
-class FileKey:
-    """A key in a file, read anew each time.
-
-    Args:
-        path: the file; a relative one starts at the working directory.
-        clean: what a key is, where that is not visible ASCII.
-    """
-
-    kind = "file"
-    watched = True
-
-    def __init__(self, path: str | Path, clean: Clean | None = None) -> None:
-        self._clean = clean or clean_key
-        self.description = f"file {path}"
-        self._path = path
-        self._mode = 0
-
-    @property
-    def advice(self) -> str | None:
-        """What a person might mend, as of the last read: others on the machine can read the file. None: nothing."""
-        if not self._mode & (stat.S_IRGRP | stat.S_IROTH):
-            return None
-        return f"{self.description} can be read by others on this machine (mode {self._mode:04o}); 0600 is enough"
-
-    async def read(self) -> Secret:
-        """Return the key. Raises KeyUnavailable where the file cannot be read or holds no key."""
-        # In a thread: the file may lie on a network disk that hangs.
-        try:
-            content = await asyncio.to_thread(self._read)
-        except RuntimeError:
-            # The machine allows no more threads for now.
-            raise KeyUnavailable(f"{self.description} cannot be read: no thread to read it in") from None
-        return self._clean(content, self.description)
-
-    def _read(self) -> bytes:
-        try:
-            with open(self._path, "rb", opener=_open_at_once) as file:
-                mode = os.fstat(file.fileno()).st_mode
-                if not stat.S_ISREG(mode):
-                    raise KeyUnavailable(f"{self.description} is not a regular file")
-                self._mode = stat.S_IMODE(mode)
-                return file.read(MOST_KEY_BYTES + _ROUND_IT_BYTES + 1)
-        except (OSError, ValueError) as exc:
-            reason = exc.strerror if isinstance(exc, OSError) else None
-            raise KeyUnavailable(f"{self.description} cannot be read: {reason or 'not a path'}") from None
-
-
-class KeyWatch:
-    """Tells when the key at a source has changed and settled.
-
-    A file that is being written is seen half-written by one read and whole by a later one. So a
-    new key counts once two polls in a row have read the same; it is for the caller to leave
-    a second or more between polls. A read that hangs is waited for over many polls: there is
-    never more than one, or they would take all the threads there are.
-
-    Args:
-        source: where the key comes from.
-    """
-
-    def __init__(self, source: KeySource) -> None:
-        self._source = source
-        self._candidate: Secret | None = None
-        self._reading: asyncio.Task[Secret] | None = None
-        self.problem: str | None = None
-
-    @property
-    def is_settling(self) -> bool:
-        """Whether the last poll has read a new key, so that the next one may return it."""
-        return self._candidate is not None
-
-    async def poll(self, known: Secret | None) -> Secret | None:
-        """Return the new key when it has changed and settled; else None, within `PATIENCE_S`.
-
-        A source that cannot be read is no change; `problem` then says why, until a read succeeds.
-
-        Args:
-            known: the key in use, or None where there is none yet.
-        """
-        before, self._candidate = self._candidate, None
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._source.read())
-        await asyncio.wait([self._reading], timeout=PATIENCE_S)
-        if not self._reading.done():
-            self.problem = f"{self._source.description} cannot be read: it does not answer"
-            return None
-        reading, self._reading = self._reading, None
-        try:
-            key = reading.result()
-        except KeyUnavailable as exc:
-            self.problem = str(exc)
-            return None
-        self.problem = None
-        if key == known:
-            return None
-        if key == before:
-            return key
-        self._candidate = key
-        return None
-
-    def close(self) -> None:
-        """Give up a read that has not ended."""
-        if self._reading is not None and not self._reading.cancel() and not self._reading.cancelled():
-            self._reading.exception()  # read in vain; a task that nobody asks would complain
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    # Opening a pipe would otherwise wait for its writer.
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def clean_key(content: bytes, source: str) -> Secret:

@@ -24,6 +24,19 @@ class MaskedSource:
         self.kind = source.kind
         self.description = source.description
         self.watched = source.watched
+        self.looks = source.looks
+        self.follow = source.follow
+        self.close = source.close
+
+    @property
+    def advice(self) -> str | None:
+        """What a person might mend about it, as of the last read."""
+        return self._source.advice
+
+    @property
+    def written_at(self) -> float:
+        """When it was last written, wall-clock seconds; 0.0: not known."""
+        return self._source.written_at
 
     async def read(self) -> Secret:
         """Return the key as it is now.

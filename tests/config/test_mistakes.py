@@ -114,14 +114,3 @@ def test_a_duplicate_key_is_a_mistake_that_names_both_places() -> None:
 def test_the_wrong_kind_of_value_is_a_mistake(text: str, key: str) -> None:
     """A list for a word, a word for a mapping, an empty list, two sources for one: each is one mistake at its key."""
     assert mistake_in(SHORT + text).key == key
-
-
-@pytest.mark.parametrize(
-    ("source", "word"),
-    [("{command: [op, read]}", "command"), ("{keyring: a/b}", "keyring")],
-)
-def test_key_sources_of_later_versions_are_refused_by_name(source: str, word: str) -> None:
-    """They are known, do nothing yet, and must not look as if they did."""
-    mistake = mistake_in(SHORT.replace("{env: API_KEY}", source))
-    assert mistake.key == f"credential.api_key.{word}"
-    assert "not available in this version" in mistake.text

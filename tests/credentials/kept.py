@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from sidecar.credentials.credential import Credential
+from sidecar.credentials.key_file import FileKey
+from sidecar.credentials.keys import Looks
 from sidecar.credentials.rules import Injection, RefreshRules
 from sidecar.credentials.status import ExchangeRecord
 from sidecar.credentials.token import Token, make_token
@@ -99,12 +101,23 @@ class FakeKeySource:
 
     kind = "file"
     description = "file /keys/key"
+    advice: str | None = None
+    written_at = 0.0
 
-    def __init__(self, key: Secret | None = GOOD_KEY, *, watched: bool = True) -> None:
+    def __init__(self, key: Secret | None = GOOD_KEY, *, watched: bool = True, looks: Looks | None = None) -> None:
         self.key = key
         self.watched = watched
+        self.looks = looks or (FileKey.looks if watched else Looks())
+        self.changed: Callable[[], None] = lambda: None
         self.reads = 0
         self.takes_s = 0.0
+
+    def follow(self, changed: Callable[[], None]) -> None:
+        """Remember whom to tell."""
+        self.changed = changed
+
+    def close(self) -> None:
+        """Do nothing."""
 
     async def read(self) -> Secret:
         """Return the key."""

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sidecar.credentials.credential import LASTING_WAIT_S
-from sidecar.credentials.key_in_use import KEY_CHECK_S
-from sidecar.credentials.keys import PATIENCE_S
+from sidecar.credentials.key_in_use import SETTLE_S
+from sidecar.credentials.key_watch import PATIENCE_S
 from sidecar.credentials.rules import RefreshRules
 from sidecar.credentials.token import Token
 from sidecar.errors import CredentialError, Overloaded
@@ -46,7 +46,7 @@ MOST_WAITING = 20
 LONGEST_EXCHANGE_S = 10.0
 NEXT_KEY = Secret("next-key")
 # Two looks that agree, of which each may take its time.
-KEY_TAKEN_S = 2 * (KEY_CHECK_S + PATIENCE_S) + 0.1
+KEY_TAKEN_S = 2 * (SETTLE_S + PATIENCE_S) + 0.1
 # After this long with everything in order there is a token: the longest Retry-After here, the probe, the budget.
 ALL_WELL_S = 400.0
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
-from sidecar.credentials.keys import (
-    MOST_KEY_BYTES,
-    EnvironmentKey,
-    FileKey,
-    KeySource,
-    LiteralKey,
-    clean_key,
-)
+from sidecar.credentials import key_file
+from sidecar.credentials.key_file import FileKey
+from sidecar.credentials.keys import MOST_KEY_BYTES, EnvironmentKey, KeySource, LiteralKey, clean_key
 from sidecar.errors import KeyUnavailable
 from sidecar.secret import Secret
 
@@ -183,6 +177,6 @@ async def test_a_machine_without_a_thread_to_spare_is_a_source_that_cannot_be_re
     async def no_thread(*_: object) -> bytes:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(asyncio, "to_thread", no_thread)
+    monkeypatch.setattr(key_file, "aside", no_thread)
     with pytest.raises(KeyUnavailable, match="no thread"):
         await FileKey(tmp_path / "key").read()

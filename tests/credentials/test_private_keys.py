@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.credentials.assertion import signed
-from sidecar.credentials.keys import EnvironmentKey, FileKey, KeyWatch, LiteralKey
+from sidecar.credentials.key_file import FileKey
+from sidecar.credentials.key_watch import KeyWatch
+from sidecar.credentials.keys import EnvironmentKey, LiteralKey
 from sidecar.credentials.pem import clean_pem
 from sidecar.credentials.rules import SignRules
 from sidecar.errors import KeyUnavailable
@@ -166,7 +168,7 @@ async def test_a_key_file_that_is_being_written_is_no_key_yet(tmp_path: Path) ->
     """Half a PEM is never taken, however long it stays; the whole one is, once it has settled."""
     file = tmp_path / "key.pem"
     file.write_bytes(RSA)
-    watch = KeyWatch(FileKey(file, clean_pem))
+    watch = KeyWatch(FileKey(file, clean_pem), lambda: None)
     file.write_bytes(pem("p256")[:100])
     for _ in range(3):
         assert await watch.poll(Secret(RSA)) is None

@@ -23,7 +23,7 @@ from sidecar.assembly import exchanger, key_source
 from sidecar.cli import main
 from sidecar.config import load
 from sidecar.config.schema import schema
-from sidecar.config.values import CredentialConfig, KeyConfig
+from sidecar.config.values import Config, CredentialConfig, KeyConfig
 from sidecar.credentials.token import Token
 from sidecar.errors import ExchangeFailed
 from tests.credentials.endpoint import Endpoint, answer, endpoint
@@ -75,7 +75,8 @@ async def exchange(credential: CredentialConfig, vendor: Vendor, url: str, file:
     there = replace(credential, exchange=replace(credential.exchange, url=url), api_key=KeyConfig("file", str(file)))
     made = exchanger(there, ManualClock(NOW + ahead_s))
     try:
-        return await made.exchange(await key_source(there.api_key, signs=there.signs).read())
+        config = Config(listen=(), credentials=(there,), routes=())
+        return await made.exchange(await key_source(there.api_key, config, signs=there.signs).read())
     finally:
         await made.close()
 

@@ -1,0 +1,157 @@
+"""A foreign program, run for what it prints: without a shell, bounded in time and output, and ended with all its own.
+
+It is trusted with nothing of ours: it reads /dev/null, and what it writes to its standard error is thrown
+away unread, since it may hold the very key. It runs in a session of its own, so that it has no terminal to ask
+at, and so that whatever it has started is ended with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+# Between the asking and the killing. A second signal to us ends us within a second.
+GRACE_S = 0.5
+_READ_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a program ended. `code` is as a shell says it, negative for a signal; `complained`: on standard error.
+
+    `output` is None where there was more of it than was allowed.
+    """
+
+    code: int
+    output: bytes | None
+    complained: bool
+
+
+async def run(argv: Sequence[str], environ: Mapping[str, str], *, timeout_s: float, most_bytes: int) -> Ended:
+    """Run a program to its end, and return how it ended. What it leaves running when it ends by itself is left alone.
+
+    Raises:
+        OSError: it cannot be run.
+        TimeoutError: it did not end in time, and was ended.
+    """
+    output, errors = _Pipe(most_bytes), _Pipe(None)
+    try:
+        process = await _started(argv, environ, output, errors)
+        output.on_overflow = lambda: _signal(process, signal.SIGKILL)
+        try:
+            async with asyncio.timeout(timeout_s):
+                code = await process.wait()
+        except BaseException:
+            await _end(process)
+            raise
+        output.read()
+        errors.read()
+        return Ended(code, None if output.overflowed else bytes(output.content), errors.used)
+    finally:
+        output.close()
+        errors.close()
+
+
+async def _started(argv: Sequence[str], environ: Mapping[str, str], output: _Pipe, errors: _Pipe) -> Process:
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *argv,
+            stdin=DEVNULL,
+            stdout=output.write_end,
+            stderr=errors.write_end,
+            env=dict(environ),
+            start_new_session=True,
+        )
+    )
+    try:
+        process = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(OSError):
+            await _end(await starting)
+        raise
+    output.follow()
+    errors.follow()
+    return process
+
+
+async def _end(process: Process) -> None:
+    """End it and all that it has started: first by asking."""
+    try:
+        _signal(process, signal.SIGTERM)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_S):
+                await process.wait()
+    finally:
+        _signal(process, signal.SIGKILL)
+    with suppress(TimeoutError):  # the kernel may hold it in a read of a disk that is away
+        async with asyncio.timeout(GRACE_S):
+            await process.wait()
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _nothing() -> None:
+    pass
+
+
+class _Pipe:
+    """A pipe that a program writes to, read as it comes.
+
+    Not a pipe of asyncio's: that one ends with its last writer, which may be something that the program has started
+    and left behind.
+
+    Args:
+        most_bytes: how much is kept; None: nothing is, only whether there was anything.
+    """
+
+    def __init__(self, most_bytes: int | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._read_end, self.write_end = os.pipe()
+        os.set_blocking(self._read_end, False)
+        self._most_bytes = most_bytes
+        self.content = bytearray()
+        self.used = False
+        self.overflowed = False
+        self.on_overflow: Callable[[], None] = _nothing
+
+    def follow(self) -> None:
+        """The program has its end of it: give ours back, and read what comes."""
+        os.close(self.write_end)
+        self.write_end = -1
+        self._loop.add_reader(self._read_end, self.read)
+
+    def read(self) -> None:
+        """Take in what is there."""
+        while True:
+            try:
+                data = os.read(self._read_end, _READ_BYTES)
+            except BlockingIOError:
+                return
+            if not data:
+                self._loop.remove_reader(self._read_end)
+                return
+            self.used = True
+            if self._most_bytes is None:
+                return  # what goes on and on must not hold up the loop; it is asked again
+            self.content += data
+            if len(self.content) > self._most_bytes:
+                self.overflowed = True
+                self.content.clear()
+                self._loop.remove_reader(self._read_end)
+                self.on_overflow()
+                return
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._loop.remove_reader(self._read_end)
+        os.close(self._read_end)
+        if self.write_end >= 0:
+            os.close(self.write_end)
