@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from asyncio.subprocess import DEVNULL, Process
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from sidecar.credentials.aside import aside
+
+Process = subprocess.Popen[bytes]
 # Between the asking and the killing. A second signal to us ends us within a second.
 GRACE_S = 0.5
 _READ_BYTES = 64 * 1024
@@ -38,17 +41,21 @@ async def run(argv: Sequence[str], environ: Mapping[str, str], *, timeout_s: flo
     Raises:
         OSError: it cannot be run.
         TimeoutError: it did not end in time, and was ended.
+        RuntimeError: the machine allows no more threads for now.
     """
     output, errors = _Pipe(most_bytes), _Pipe(None)
     try:
-        process = await _started(argv, environ, output, errors)
-        output.on_overflow = lambda: _signal(process, signal.SIGKILL)
-        try:
-            async with asyncio.timeout(timeout_s):
-                code = await process.wait()
-        except BaseException:
-            await _end(process)
-            raise
+        async with asyncio.timeout(timeout_s):
+            process = await _started(lambda: _start(argv, environ, output, errors))
+            output.on_overflow = lambda: _signal(process, signal.SIGKILL)
+            if output.overflowed:
+                output.on_overflow()
+            waiting = asyncio.ensure_future(aside(process.wait))
+            try:
+                code = await asyncio.shield(waiting)
+            except BaseException:
+                await _end(process, waiting)
+                raise
         output.read()
         errors.read()
         return Ended(code, None if output.overflowed else bytes(output.content), errors.used)
@@ -57,40 +64,51 @@ async def run(argv: Sequence[str], environ: Mapping[str, str], *, timeout_s: flo
         errors.close()
 
 
-async def _started(argv: Sequence[str], environ: Mapping[str, str], output: _Pipe, errors: _Pipe) -> Process:
-    starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *argv,
-            stdin=DEVNULL,
+def _start(argv: Sequence[str], environ: Mapping[str, str], output: _Pipe, errors: _Pipe) -> Process:
+    # By the standard library, whose child closes every descriptor but these three. uvloop's keeps what can be
+    # inherited, as a listener of systemd's would be, and starting it held up the loop for 6 ms.
+    try:
+        return subprocess.Popen(  # noqa: S603  # what the configuration names
+            argv,
+            stdin=subprocess.DEVNULL,
             stdout=output.write_end,
             stderr=errors.write_end,
-            env=dict(environ),
+            env=environ,
             start_new_session=True,
         )
-    )
+    finally:
+        os.close(output.write_end)
+        os.close(errors.write_end)
+
+
+async def _started(start: Callable[[], Process]) -> Process:
+    """Start it in a thread: its disk may hang."""
+    starting = asyncio.ensure_future(aside(start))
     try:
-        process = await asyncio.shield(starting)
+        return await asyncio.shield(starting)
     except asyncio.CancelledError:
-        with suppress(OSError):
-            await _end(await starting)
+        await asyncio.wait([starting], timeout=GRACE_S)
+        if not starting.done():
+            starting.add_done_callback(_end_late)
+        elif starting.exception() is None:
+            await _end(starting.result(), asyncio.ensure_future(aside(starting.result().wait)))
         raise
-    output.follow()
-    errors.follow()
-    return process
 
 
-async def _end(process: Process) -> None:
+def _end_late(starting: asyncio.Future[Process]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        _signal(starting.result(), signal.SIGKILL)
+
+
+async def _end(process: Process, waiting: asyncio.Future[int]) -> None:
     """End it and all that it has started: first by asking."""
     try:
         _signal(process, signal.SIGTERM)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_S):
-                await process.wait()
+        await asyncio.wait([waiting], timeout=GRACE_S)
     finally:
         _signal(process, signal.SIGKILL)
-    with suppress(TimeoutError):  # the kernel may hold it in a read of a disk that is away
-        async with asyncio.timeout(GRACE_S):
-            await process.wait()
+    # Not for longer: the kernel may hold it in a read of a disk that is away.
+    await asyncio.wait([waiting], timeout=GRACE_S)
 
 
 def _signal(process: Process, number: signal.Signals) -> None:
@@ -116,17 +134,12 @@ class _Pipe:
         self._loop = asyncio.get_running_loop()
         self._read_end, self.write_end = os.pipe()
         os.set_blocking(self._read_end, False)
+        self._loop.add_reader(self._read_end, self.read)
         self._most_bytes = most_bytes
         self.content = bytearray()
         self.used = False
         self.overflowed = False
         self.on_overflow: Callable[[], None] = _nothing
-
-    def follow(self) -> None:
-        """The program has its end of it: give ours back, and read what comes."""
-        os.close(self.write_end)
-        self.write_end = -1
-        self._loop.add_reader(self._read_end, self.read)
 
     def read(self) -> None:
         """Take in what is there."""
@@ -153,5 +166,3 @@ class _Pipe:
         """Let go of it."""
         self._loop.remove_reader(self._read_end)
         os.close(self._read_end)
-        if self.write_end >= 0:
-            os.close(self.write_end)

@@ -7,7 +7,7 @@ wants at once; never twice at a time. A run that fails leaves the key in use.
 from __future__ import annotations
 
 import math
-import os.path
+import os
 import signal
 from collections.abc import Collection, Mapping, Sequence
 
@@ -15,9 +15,6 @@ from sidecar.credentials.command import Ended, run
 from sidecar.credentials.keys import MOST_KEY_BYTES, ROUND_IT_BYTES, Clean, Looks, Unfollowed, clean_key
 from sidecar.errors import KeyUnavailable
 from sidecar.secret import Secret
-
-# While there is a key, a program that failed is not bothered more often than that: it may ask for a fingerprint.
-_RETRY_S = 60.0
 
 
 class CommandKey(Unfollowed):
@@ -48,8 +45,7 @@ class CommandKey(Unfollowed):
         # Without its arguments: one of them may be a secret.
         self.description = f"command {os.path.basename(argv[0])}"
         self.watched = ttl_s is not None
-        every_s = ttl_s if ttl_s is not None else math.inf
-        self.looks = Looks(every_s=every_s, retry_s=min(every_s, _RETRY_S), asked=True)
+        self.looks = Looks(every_s=ttl_s if ttl_s is not None else math.inf, asked=True)
         self._argv = argv
         self._timeout_s = timeout_s
         self._environ = environ
@@ -64,6 +60,8 @@ class CommandKey(Unfollowed):
             )
         except TimeoutError:
             raise KeyUnavailable(f"{self.description} did not end within {self._timeout_s:g} s") from None
+        except RuntimeError:
+            raise KeyUnavailable(f"{self.description} cannot be run: no thread to run it in") from None
         except (OSError, ValueError) as error:
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a program"
             raise KeyUnavailable(f"{self.description} cannot be run: {reason}") from None

@@ -39,6 +39,8 @@ _YOUNG_PAUSE_S = 0.25
 # For how long after the refusal of a key that was good another one is looked for. With the second look at it, and at
 # 300 requests a second, this is what 1000 places for those who wait (`limits.waiting`) allow.
 REPLACED_WITHIN_S = 2.0
+# While there is no key. The source may be a program that a person has to unlock: it is not asked all the time.
+_KEYLESS_S = 15.0
 # A source is not asked again sooner; its answer of a moment ago will do.
 _ASK_AGAIN_S = 5.0
 # How long a token that is wanted waits for the answer of a source that was asked for it.
@@ -215,8 +217,10 @@ class KeyInUse:
             pause_s = math.inf  # its end is told
         elif self._watch.is_settling:
             pause_s = SETTLE_S
-        elif self.secret is None or (self._watch.problem is not None and self._looks.every_s < math.inf):
-            pause_s = self._looks.retry_s
+        elif self.secret is None:
+            pause_s = min(self._looks.retry_s, _KEYLESS_S)
+        elif self._watch.problem is not None and self._looks.every_s < math.inf:
+            pause_s = min(self._looks.retry_s, self._looks.every_s)
         else:
             pause_s = self._looks.every_s
         self._look_at = self._looked_at + pause_s

@@ -29,15 +29,15 @@ class Looks:
 
     Args:
         every_s: how long a key that was read is believed; math.inf: it does not change by itself.
-        retry_s: how soon to look again after a look that failed.
+        retry_s: how soon to look again after a look that failed, while there is a key in use.
         settles: whether one look may see half a key, so that two in a row have to agree.
         prompt: whether a look takes no time, so that one that does is worth a word.
         asked: whether the source is asked again when its key was refused, or somebody wants a new token.
     """
 
     every_s: float = math.inf
-    # It may be a program that a person has to unlock: it is asked rarely.
-    retry_s: float = 15.0
+    # It may ask for a fingerprint.
+    retry_s: float = 60.0
     settles: bool = False
     prompt: bool = False
     asked: bool = False

@@ -110,6 +110,7 @@ class FakeKeySource:
         self.looks = looks or (FileKey.looks if watched else Looks())
         self.changed: Callable[[], None] = lambda: None
         self.reads = 0
+        self.reading = self.most_reading = 0
         self.takes_s = 0.0
 
     def follow(self, changed: Callable[[], None]) -> None:
@@ -122,8 +123,12 @@ class FakeKeySource:
     async def read(self) -> Secret:
         """Return the key."""
         self.reads += 1
-        if self.takes_s:
+        self.reading += 1
+        self.most_reading = max(self.most_reading, self.reading)
+        try:
             await asyncio.sleep(self.takes_s)
+        finally:
+            self.reading -= 1
         if self.key is None:
             raise KeyUnavailable(f"{self.description} cannot be read")
         return self.key
