@@ -41,3 +41,23 @@ def test_the_probe_of_this_test_sees_imports() -> None:
     """`schema` loads the configuration's modules, and this test notices."""
     loaded = python("-S", "-c", _PROBE.format(arguments=["schema"])).out.partition("LOADED ")[2].split()
     assert "dataclasses" in loaded
+
+
+_SOURCES = """
+import sys
+from sidecar.assembly import key_source
+from sidecar.config import load
+flags = {"api_key_env": "KEY", "upstream": "https://a", "preset": "static"}
+config = load(path=None, flags=flags, environ={"KEY": "x"})
+key_source(config.credentials[0].api_key, config)
+print(*sorted(sys.modules))
+"""
+
+
+def test_a_key_in_the_environment_needs_nothing_of_the_other_sources() -> None:
+    """What follows a file, runs a command or asks a keyring is loaded by whoever uses it."""
+    loaded = python("-c", _SOURCES).out.split()
+    assert "sidecar.credentials.keys" in loaded
+    rare = ["inotify", "file_events", "trail", "command", "key_command", "key_keyring"]
+    assert [name for name in rare if f"sidecar.credentials.{name}" in loaded] == []
+    assert [name for name in ("ctypes", "keyring") if name in loaded] == []

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sidecar.credentials import key_file
 from sidecar.credentials.key_file import FileKey
@@ -78,6 +80,28 @@ def test_every_byte_that_no_key_holds(octet: int) -> None:
         clean_key(b"a" + bytes([octet]) + b"b", "here")
 
 
+@given(st.binary(max_size=40))
+def test_a_key_is_whole_and_visible_or_refused(content: bytes) -> None:
+    """Whatever a source holds: nothing but a byte order mark before it and one line end after it is taken away."""
+    try:
+        key = clean_key(content, "here").reveal()
+    except KeyUnavailable as refused:
+        assert str(refused) in (
+            "here is empty",
+            "here holds spaces, control characters or non-ASCII, which no API key has",
+        )
+        return
+    assert key and all(0x21 <= octet <= 0x7E for octet in key)
+    assert content in {mark + key + end for mark in (b"", b"\xef\xbb\xbf") for end in (b"", b"\n", b"\r\n")}
+
+
+@given(st.binary(min_size=1, max_size=40).map(lambda noise: bytes(0x21 + octet % 0x5E for octet in noise)))
+def test_every_visible_key_is_taken_as_it_is(key: bytes) -> None:
+    """With what an editor puts around it, too."""
+    for content in (key, key + b"\n", key + b"\r\n", b"\xef\xbb\xbf" + key + b"\r\n"):
+        assert clean_key(content, "here").reveal() == key
+
+
 @pytest.mark.parametrize("around", [(b"", b""), (b"\xef\xbb\xbf", b"\r\n")])
 async def test_the_longest_key(tmp_path: Path, around: tuple[bytes, bytes]) -> None:
     """64 KiB are a key, with or without a mark and a line end around them."""
@@ -120,19 +144,6 @@ async def test_a_file_without_permission(tmp_path: Path) -> None:
     assert (await refusal(FileKey(path))).endswith("cannot be read: Permission denied")
 
 
-@pytest.mark.parametrize(("mode", "advised"), [(0o600, False), (0o400, False), (0o640, True), (0o604, True)])
-async def test_advice_on_a_file_that_others_can_read(tmp_path: Path, mode: int, advised: bool) -> None:
-    """It is advice, not a refusal: the key is read all the same."""
-    path = tmp_path / "key"
-    path.write_bytes(b"key")
-    path.chmod(mode)
-    source = FileKey(path)
-    assert source.advice is None
-    assert (await source.read()).reveal() == b"key"
-    assert (source.advice is not None) == advised
-    assert not advised or f"{mode:04o}" in str(source.advice)
-
-
 @pytest.mark.parametrize("content", GOOD)
 async def test_a_key_in_the_environment(content: bytes) -> None:
     """A variable is cleaned like a file: many are made from one."""
@@ -160,10 +171,12 @@ async def test_a_key_in_the_configuration() -> None:
 
 
 def test_what_sources_say_of_themselves() -> None:
-    """Only a file can change while the process runs."""
-    sources: list[KeySource] = [FileKey("a/b"), EnvironmentKey("NAME", {}), LiteralKey(Secret("x"))]
+    """Of these only a file can change while the process runs."""
+    credential = FileKey("/run/credentials/a", kind="systemd", description="systemd credential a")
+    sources: list[KeySource] = [FileKey("a/b"), credential, EnvironmentKey("NAME", {}), LiteralKey(Secret("x"))]
     assert [(source.kind, source.description, source.watched) for source in sources] == [
         ("file", "file a/b", True),
+        ("systemd", "systemd credential a", True),
         ("env", "environment variable NAME", False),
         ("value", "the configuration", False),
     ]
