@@ -213,9 +213,7 @@ class KeyInUse:
         self._looked_at = self._clock.monotonic()
         if not self._watch.is_reading:
             self._answer_by = -math.inf
-        if self._watch.is_reading and not self._looks.prompt:
-            pause_s = math.inf  # its end is told
-        elif self._watch.is_settling:
+        if self._watch.is_settling:
             pause_s = SETTLE_S
         elif self.secret is None:
             pause_s = min(self._looks.retry_s, _KEYLESS_S)
@@ -251,7 +249,7 @@ class KeyInUse:
         """Say once that the source cannot be read; a file that is being replaced may be away for one look."""
         if self._watch.problem is None:
             self._failed_looks = 0
-        elif not self._watch.is_reading or self._looks.prompt:
+        else:
             self._failed_looks += 1
             if self._failed_looks == (2 if self._looks.settles else 1):
                 _log.warning("credential %s: %s; the key in use stays", self._name, self._watch.problem)

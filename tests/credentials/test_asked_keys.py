@@ -130,6 +130,11 @@ async def test_a_key_that_stays_refused_is_asked_for_at_each_probe() -> None:
         error = await outcome(kept.credential.wait())
         assert isinstance(error, KeyRejected)
         assert "it is asked again by itself" in error.detail
+        await asyncio.sleep(57)
+        assert kept.count == 1
+        await asyncio.sleep(4)  # the probe, and the answer that is waited for before its outcome is believed
+        assert kept.credential.status().consecutive_failures == kept.count == 2
+        assert kept.credential.status().next_refresh_at == pytest.approx(kept.clock.wall() + 90, abs=3)
         await asyncio.sleep(HOUR_S)
         assert kept.source.reads <= kept.count + 1 <= 17
         kept.source.key = GOOD_KEY

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.credentials import inotify
 from sidecar.credentials.file_events import FileEvents
-from sidecar.credentials.inotify import Inotify
 
 
 class Heard:
@@ -44,6 +44,11 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+def watches() -> int:
+    """Return how much is watched: that has a limit for each user."""
+    return sum(info.read_text().count("inotify wd:") for info in Path("/proc/self/fdinfo").iterdir() if info.exists())
+
+
 async def test_what_counts(tmp_path: Path) -> None:
     """Whatever may have changed what the path leads to, or what it holds; looking at it does not."""
     path, other = tmp_path / "keys" / "key", tmp_path / "other"
@@ -57,6 +62,13 @@ async def test_what_counts(tmp_path: Path) -> None:
         assert await heard.of(lambda: path.chmod(0o600))
         assert not await heard.of(path.read_text)
         assert not await heard.of(lambda: list(path.parent.iterdir()))
+        for number in range(5):
+            os.link(path, tmp_path / f"kept{number}")  # the old one lives on, and is nobody's business any more
+            other.touch()
+            assert await heard.of(lambda: os.replace(other, path))
+            await heard.arm()
+        assert watches() == 2
+        other.touch()
         assert await heard.of(lambda: os.replace(other, path))
         await heard.arm()
         assert await heard.of(lambda: path.write_text("newer"))
@@ -131,12 +143,19 @@ async def test_without_events(
 ) -> None:
     """A limit is reached, or the system has none: said once, and nothing stays open."""
 
-    def fails(*_: object) -> int:
+    real, calls = inotify._checked, []
+
+    def fails(result: int) -> int:
+        calls.append(result)
+        if reason == errno.ENOSPC and len(calls) == 1:
+            return real(result)  # the queue is had, and no watch for it
+        if len(calls) == 1:
+            os.close(result)
         if reason is None:
             raise AttributeError("inotify_init1")
         raise OSError(reason, os.strerror(reason))
 
-    monkeypatch.setattr(Inotify, "watch_directory" if reason == errno.ENOSPC else "__init__", fails)
+    monkeypatch.setattr(inotify, "_checked", fails)
     caplog.set_level(logging.INFO)
     before = descriptors()
     heard = Heard(tmp_path / "key")

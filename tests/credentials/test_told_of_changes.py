@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from sidecar.credentials.masked import MaskedSource
 from sidecar.secret import Secret
 from tests.credentials.kept import GOOD_KEY, FakeKeySource, Says, keeping
 from tests.credentials.virtual_time import in_virtual_time
@@ -25,6 +26,17 @@ async def test_a_new_key_that_is_told_of_is_exchanged_within_a_second_and_a_bit(
             kept.source.changed()
             await asyncio.sleep(1.5)
             assert kept.exchanger.keys == [GOOD_KEY, NEXT_KEY]
+
+
+def test_a_source_whose_keys_the_log_masks_is_the_same_in_all_else() -> None:
+    """It is told of, looked at and advised on like the one that it masks."""
+    source, told = FakeKeySource(), []
+    masked = MaskedSource(source)
+    source.advice, source.written_at = "advice", 5.0
+    masked.follow(lambda: told.append(True))
+    source.changed()
+    assert told
+    assert (masked.advice, masked.written_at, masked.looks) == ("advice", 5.0, source.looks)
 
 
 @in_virtual_time

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from sidecar.assembly import key_source
+from sidecar.config.values import Config, CredentialConfig, KeyConfig
 from sidecar.vendor.server import DEMO_KEY
 from tests.cli.command import sidecar_beside
 from tests.fakes import until
@@ -76,6 +78,14 @@ async def test_a_command(tmp_path: Path, nginx: Nginx, monkeypatch: pytest.Monke
     assert "OP_ACCOUNT" in names
     assert names.isdisjoint({"VENDOR_KEY", "GATE_TOKEN"})
     assert found([DEMO_KEY.encode(), GATE_TOKEN.encode()], inherited.read_bytes()) == []
+
+
+async def test_our_own_variable_is_withheld_whatever_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that lies there unused is a key."""
+    monkeypatch.setenv("SIDECAR_API_KEY", "gct_key_that_lies_there")
+    key = KeyConfig("command", "/bin/sh", argv=("/bin/sh", "-c", "echo got-${SIDECAR_API_KEY:-nothing}"))
+    config = Config(listen=(), credentials=(CredentialConfig("crm", key),), routes=())
+    assert (await key_source(key, config).read()).reveal() == b"got-nothing"
 
 
 async def test_a_stop_while_a_command_runs(tmp_path: Path, nginx: Nginx) -> None:
