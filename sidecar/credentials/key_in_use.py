@@ -203,9 +203,9 @@ class KeyInUse:
         """Look once, and take a new key if there is one; return whether there was."""
         self._source.follow(self._happened)
         key = await self._watch.poll(self.secret)
-        self._looked()
         if key is not None:
             self.secret = key
+        self._looked()
         return key is not None
 
     def _looked(self) -> None:

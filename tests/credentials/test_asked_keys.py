@@ -241,6 +241,9 @@ async def test_where_there_is_no_key_yet_it_is_asked_rarely() -> None:
         kept.source.key = GOOD_KEY
         await asyncio.sleep(17)
         kept.valid()
+        reads = kept.source.reads
+        await asyncio.sleep(HOUR_S)
+        assert kept.source.reads == reads
 
 
 @in_virtual_time

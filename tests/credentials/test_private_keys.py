@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.credentials.assertion import signed
+from sidecar.credentials.key_command import CommandKey
 from sidecar.credentials.key_file import FileKey
 from sidecar.credentials.key_watch import KeyWatch
 from sidecar.credentials.keys import EnvironmentKey, LiteralKey
@@ -179,13 +180,14 @@ async def test_a_key_file_that_is_being_written_is_no_key_yet(tmp_path: Path) ->
 
 
 async def test_every_source_can_hold_one(tmp_path: Path) -> None:
-    """A file, a variable, the configuration; and none of them takes one where a key is to be sent."""
+    """A file, a variable, a command, the configuration; and none of them takes one where a key is to be sent."""
     (tmp_path / "key").write_bytes(RSA)
     one_line = RSA.decode().replace("\n", "\\n")
     for source in (
         FileKey(tmp_path / "key", clean_pem),
         EnvironmentKey("KEY", {"KEY": one_line}, clean_pem),
         LiteralKey(Secret(one_line), clean_pem),
+        CommandKey(["/bin/cat", str(tmp_path / "key")], clean_pem, environ={}),
     ):
         assert await source.read() == Secret(RSA)
     with pytest.raises(KeyUnavailable, match="which no API key has"):
