@@ -25,8 +25,8 @@ from tests.servers.nginx import Nginx
 GATE_TOKEN = "token-of-the-gate-0123456789"
 STDERR_CANARY = "gct_canary_on_standard_error"
 WRONG_KEY = "gct_not_this_one"
-# A look soon after the event, the settle time of a second, and the exchange; what a loaded machine adds.
-SOON_S = 2.0
+# A look soon after the event, the settle time of a second, and the exchange: 1.2 s, and what a loaded machine adds.
+SOON_S = 3.0
 
 
 def script(folder: Path, text: str) -> Path:
@@ -118,7 +118,7 @@ def put(volume: Path, day: str, key: str) -> None:
 async def test_a_volume_and_a_credential_of_systemd(
     tmp_path: Path, nginx: Nginx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A good key in place of a wrong one is in use in well under two seconds. What others can read is said once."""
+    """A good key in place of a wrong one is in use soon. What others can read is said once."""
     volume, folder = tmp_path / "volume", tmp_path / "credentials"
     put(volume, "..day1", WRONG_KEY)
     folder.mkdir()
