@@ -43,10 +43,15 @@ async def run(argv: Sequence[str], environ: Mapping[str, str], *, timeout_s: flo
         TimeoutError: it did not end in time, and was ended.
         RuntimeError: the machine allows no more threads for now.
     """
-    output, errors = _Pipe(most_bytes), _Pipe(None)
-    try:
+    with _Pipe(most_bytes) as output, _Pipe(None) as errors:
         async with asyncio.timeout(timeout_s):
-            process = await _started(lambda: _start(argv, environ, output, errors))
+            # From here on the thread closes the ends that the program writes to, in its own time.
+            output.lent = errors.lent = True
+            try:
+                process = await _started(lambda: _start(argv, environ, output, errors))
+            except RuntimeError:
+                output.lent = errors.lent = False
+                raise
             output.on_overflow = lambda: _signal(process, signal.SIGKILL)
             if output.overflowed:
                 output.on_overflow()
@@ -59,9 +64,6 @@ async def run(argv: Sequence[str], environ: Mapping[str, str], *, timeout_s: flo
         output.read()
         errors.read()
         return Ended(code, None if output.overflowed else bytes(output.content), errors.used)
-    finally:
-        output.close()
-        errors.close()
 
 
 def _start(argv: Sequence[str], environ: Mapping[str, str], output: _Pipe, errors: _Pipe) -> Process:
@@ -77,8 +79,8 @@ def _start(argv: Sequence[str], environ: Mapping[str, str], output: _Pipe, error
             start_new_session=True,
         )
     finally:
-        os.close(output.write_end)
-        os.close(errors.write_end)
+        output.close_write_end()
+        errors.close_write_end()
 
 
 async def _started(start: Callable[[], Process]) -> Process:
@@ -137,6 +139,7 @@ class _Pipe:
         self._loop.add_reader(self._read_end, self.read)
         self._most_bytes = most_bytes
         self.content = bytearray()
+        self.lent = False
         self.used = False
         self.overflowed = False
         self.on_overflow: Callable[[], None] = _nothing
@@ -162,7 +165,17 @@ class _Pipe:
                 self.on_overflow()
                 return
 
-    def close(self) -> None:
-        """Let go of it."""
+    def close_write_end(self) -> None:
+        """The program has its own; twice is no harm."""
+        end, self.write_end = self.write_end, -1
+        if end >= 0:
+            os.close(end)
+
+    def __enter__(self) -> _Pipe:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._loop.remove_reader(self._read_end)
         os.close(self._read_end)
+        if not self.lent:
+            self.close_write_end()

@@ -82,8 +82,10 @@ class FileEvents:
             return  # the read says what is wrong with the path
         if trail == self._trail:
             return
-        from sidecar.credentials.inotify import Inotify
-
+        try:
+            from sidecar.credentials.inotify import Inotify
+        except ImportError:
+            return  # no descriptor is left to read the module with: the next look tries again
         if (inotify := self._inotify) is None:
             inotify = self._inotify = Inotify()
             self._loop.call_soon_threadsafe(self._listen)

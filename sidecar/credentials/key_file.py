@@ -61,7 +61,10 @@ class FileKey:
     def follow(self, changed: Callable[[], None]) -> None:
         """Have `changed` called in this loop when something may have happened to the file, where the system tells."""
         if self._events is None:
-            from sidecar.credentials.file_events import FileEvents
+            try:
+                from sidecar.credentials.file_events import FileEvents
+            except (ImportError, OSError):
+                return  # no descriptor is left to read the module with: the next look tries again
 
             self._events = FileEvents(os.fspath(self._path), changed)
 

@@ -109,6 +109,9 @@ class KeyInUse:
             self.secret = await self._whole()
         except KeyUnavailable as error:
             tell(str(error))
+        except Exception as error:
+            # A defect, which the credential must outlive. The type alone: its text could hold anything.
+            tell(f"{self.source} cannot be read ({type(error).__name__})")
         self._looked()
         while self.secret is None:
             await self._next_look()

@@ -72,6 +72,10 @@ class KeyWatch:
         except KeyUnavailable as exc:
             self.problem = str(exc)
             return None
+        except Exception as exc:
+            # A defect, which the credential must outlive. The type alone: its text could hold anything.
+            self.problem = f"{self._source.description} cannot be read ({type(exc).__name__})"
+            return None
         self.problem = None
         if key == known:
             return None

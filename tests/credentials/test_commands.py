@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -136,6 +139,43 @@ async def test_one_that_cannot_be_run(argv: list[str], said: str) -> None:
     for _ in range(20):
         assert await refusal(CommandKey(argv, environ=PLAIN)) == said
     assert descriptors() <= before + 2
+
+
+@pytest.mark.parametrize("left", [1, 3, 4, 6])
+async def test_few_descriptors_left(left: int) -> None:
+    """It cannot be run then, which is an answer, and none is lost for it; later it can."""
+    await printed(shell("echo gct_key"))  # the loop's own
+    before = descriptors()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 10, hard))
+    taken: list[int] = []
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+        for _ in range(left):
+            os.close(taken.pop())
+        text = await refusal(shell("echo gct_key"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for number in taken:
+            os.close(number)
+    assert text == "command sh cannot be run: Too many open files"
+    assert descriptors() <= before
+    assert await printed(shell("echo gct_key")) == "gct_key"
+
+
+async def test_no_thread_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it take descriptors with it."""
+    before = descriptors()
+
+    def fails(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fails)
+    for _ in range(5):
+        assert await refusal(shell("echo gct_key")) == "command sh cannot be run: no thread to run it in"
+    assert descriptors() <= before
 
 
 async def test_the_longest_key_that_one_prints() -> None:
