@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -166,6 +167,21 @@ async def test_without_events(
     assert told == f"file {tmp_path}/key is looked at once a second alone: no events of it ({why})"
     assert descriptors() == before
     heard.events.close()
+
+
+async def test_no_descriptor_left_to_load_it_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That passes: the next look follows the file, and this one reads it all the same."""
+    path = tmp_path / "key"
+    path.touch()
+    heard = Heard(path)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, "sidecar.credentials.inotify", None)
+            await heard.arm()
+        await heard.arm()
+        assert await heard.of(lambda: path.write_text("new"))
+    finally:
+        heard.events.close()
 
 
 async def test_an_end_while_a_disk_hangs(tmp_path: Path) -> None:

@@ -113,3 +113,36 @@ async def test_advice_is_given_once_for_each_thing(caplog: pytest.LogCaptureFixt
         assert kept.count > 4
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert said == ["credential crm: file /keys/key is for everybody", "credential crm: it is worse"]
+
+
+class Broken(FakeKeySource):
+    """A source with a defect, for as long as it is told to have one."""
+
+    broken = True
+
+    async def read(self) -> Secret:
+        """Return the key."""
+        if self.broken:
+            raise ImportError(f"no module, but {GOOD_KEY.reveal()!r}")
+        return await super().read()
+
+
+@in_virtual_time
+async def test_a_defect_of_a_source_is_outlived(caplog: pytest.LogCaptureFixture) -> None:
+    """At the start and later; what is said of it is its kind alone."""
+    source = Broken()
+    async with keeping(then=Says(life_s=60), source=source) as kept:
+        await asyncio.sleep(10)
+        source.broken = False
+        await asyncio.sleep(5)
+        kept.valid()
+        source.broken = True
+        await asyncio.sleep(200)
+        kept.valid()
+        source.broken, source.key = False, NEXT_KEY
+        await asyncio.sleep(5)
+        assert kept.exchanger.keys[-1] == NEXT_KEY
+    said = [record.getMessage() for record in caplog.records if "ImportError" in record.getMessage()]
+    assert len(said) == 2
+    assert said[1] == "credential crm: file /keys/key cannot be read (ImportError); the key in use stays"
+    assert "good-key" not in caplog.text

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.assembly import key_source
-from sidecar.config.values import Config, CredentialConfig, KeyConfig
+from sidecar.assembly import gate_token, key_source
+from sidecar.config.values import Config, CredentialConfig, GateConfig, KeyConfig
 from sidecar.vendor.server import DEMO_KEY
 from tests.cli.command import sidecar_beside
 from tests.fakes import until
@@ -86,6 +86,19 @@ async def test_our_own_variable_is_withheld_whatever_is_configured(monkeypatch: 
     key = KeyConfig("command", "/bin/sh", argv=("/bin/sh", "-c", "echo got-${SIDECAR_API_KEY:-nothing}"))
     config = Config(listen=(), credentials=(CredentialConfig("crm", key),), routes=())
     assert (await key_source(key, config).read()).reveal() == b"got-nothing"
+
+
+async def test_the_gates_token_is_advised_on_like_a_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """At the start and at each reload, when it is read."""
+    path = tmp_path / "token"
+    path.write_text(GATE_TOKEN)
+    for mode in (0o600, 0o644):
+        path.chmod(mode)
+        gate = GateConfig(require_token=KeyConfig("file", str(path)))
+        token = await gate_token(Config(listen=(), credentials=(), routes=(), gate=gate))
+        assert token is not None and token.reveal() == GATE_TOKEN.encode()
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith(f"gate.require_token: file {path} can be read by others on this machine (mode 0644)")
 
 
 async def test_a_stop_while_a_command_runs(tmp_path: Path, nginx: Nginx) -> None:
