@@ -129,7 +129,7 @@ async def test_a_key_that_stays_refused_is_asked_for_at_each_probe() -> None:
     async with keeping(then=REFUSED, source=command(BAD_KEY, ttl_s=None)) as kept:
         error = await outcome(kept.credential.wait())
         assert isinstance(error, KeyRejected)
-        assert "it is asked again by itself" in error.remedy
+        assert "it is asked again by itself" in str(error.remedy)
         await asyncio.sleep(57)
         assert kept.count == 1
         await asyncio.sleep(4)  # the probe, and the answer that is waited for before its outcome is believed
