@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
@@ -49,6 +50,7 @@ class App:
         config: what to serve.
         load: reads the configuration again, for a reload; None where that cannot be asked for.
         on_quit: called when the admin listener is told to quit.
+        environ: where keys are that stand in the environment.
         clock: wall and monotonic.
     """
 
@@ -58,11 +60,13 @@ class App:
         *,
         load: Callable[[], Config] | None = None,
         on_quit: Callable[[], None] | None = None,
+        environ: Mapping[str, str] = os.environ,
         clock: Clock | None = None,
     ) -> None:
         self._config = self._started_with = config
         self._load = load
         self._on_quit = on_quit
+        self._environ = environ
         self._clock: Clock = clock or SystemClock()
         self.stats = Stats()
         self.started_at = self._clock.wall()
@@ -114,7 +118,8 @@ class App:
         from sidecar.assembly import assemble, gate_token
 
         try:
-            return assemble(config, self.stats, self._clock, await gate_token(config), before)
+            token = await gate_token(config, self._environ)
+            return assemble(config, self.stats, self._clock, token, before, environ=self._environ)
         except KeyUnavailable as error:
             raise StartError(f"gate.require_token: {error}") from None
         except OSError as error:

@@ -54,7 +54,13 @@ class Parts:
 
 
 def assemble(
-    config: Config, stats: Stats, clock: Clock, gate_token: Secret | None, before: Parts | None = None
+    config: Config,
+    stats: Stats,
+    clock: Clock,
+    gate_token: Secret | None,
+    before: Parts | None = None,
+    *,
+    environ: Mapping[str, str] = os.environ,
 ) -> Parts:
     """Make everything that a configuration asks for.
 
@@ -62,6 +68,7 @@ def assemble(
         stats: what is counted, which outlives a reload.
         gate_token: what callers must send in Sidecar-Token, already read.
         before: the parts in use; those whose configuration is the same are taken over.
+        environ: where keys are that stand in the environment.
 
     Raises:
         OSError: a certificate file cannot be read.
@@ -70,8 +77,8 @@ def assemble(
     credentials: dict[str, Made] = {}
     for wanted in config.credentials:
         old = before.credentials.get(wanted.name) if before is not None else None
-        same = old is not None and old.config == wanted
-        credentials[wanted.name] = old if old is not None and same else _credential(wanted, config, stats, clock)
+        kept = old if old is not None and old.config == wanted else None
+        credentials[wanted.name] = kept or _credential(wanted, config, stats, clock, environ)
     upstreams = {route.upstream for route in config.routes}
     pools = {upstream: old_pools.get(upstream) or _pool(upstream, config) for upstream in upstreams}
     routes = [
@@ -85,20 +92,23 @@ def assemble(
     return Parts(gate, found, {route.name: route for _, route in routes}, reader, credentials, pools)
 
 
-def key_source(key: KeyConfig, config: Config, *, signs: bool = False) -> KeySource:
+def key_source(
+    key: KeyConfig, config: Config, environ: Mapping[str, str] = os.environ, *, signs: bool = False
+) -> KeySource:
     """Return where an API key is read from.
 
     Args:
         config: what else it names as holding a key, which no command gets to know.
+        environ: where it is, if it stands in the environment.
         signs: the key is a private key, which signs and is never sent.
     """
-    return MaskedSource(_key_source(key, config, clean_pem if signs else clean_key))
+    return MaskedSource(_key_source(key, config, environ, clean_pem if signs else clean_key))
 
 
-def _key_source(key: KeyConfig, config: Config, clean: Clean) -> KeySource:
+def _key_source(key: KeyConfig, config: Config, environ: Mapping[str, str], clean: Clean) -> KeySource:
     match key.kind:
         case "env":
-            return EnvironmentKey(key.name, os.environ, clean)
+            return EnvironmentKey(key.name, environ, clean)
         case "file":
             return FileKey(key.name, clean)
         case "systemd":
@@ -120,7 +130,7 @@ def _key_source(key: KeyConfig, config: Config, clean: Clean) -> KeySource:
             return LiteralKey(key.value, clean)
 
 
-async def gate_token(config: Config) -> Secret | None:
+async def gate_token(config: Config, environ: Mapping[str, str]) -> Secret | None:
     """Read what callers must send in Sidecar-Token; None where they need not.
 
     Raises:
@@ -128,7 +138,7 @@ async def gate_token(config: Config) -> Secret | None:
     """
     if config.gate.require_token is None:
         return None
-    source = key_source(config.gate.require_token, config)
+    source = key_source(config.gate.require_token, config, environ)
     token = await source.read()
     if source.advice is not None and source.kind != "env":
         _log.warning("gate.require_token: %s", source.advice)
@@ -144,11 +154,13 @@ def exchanger(config: CredentialConfig, clock: Clock) -> Exchanger:
     )
 
 
-def _credential(wanted: CredentialConfig, config: Config, stats: Stats, clock: Clock) -> Made:
+def _credential(
+    wanted: CredentialConfig, config: Config, stats: Stats, clock: Clock, environ: Mapping[str, str]
+) -> Made:
     exchanges = exchanger(wanted, clock)
     credential = Credential(
         wanted.name,
-        key_source(wanted.api_key, config, signs=wanted.signs),
+        key_source(wanted.api_key, config, environ, signs=wanted.signs),
         exchanges,
         wanted.refresh,
         clock,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 
 TYPE_CHECKING = False  # typing itself takes 10 ms to import
 if TYPE_CHECKING:
@@ -216,10 +216,12 @@ def _takes_vendor(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from sidecar import serve
+    from sidecar.environment import Environment
     from sidecar.errors import ConfigError, StartError
 
+    environ = Environment(os.environ)
     try:
-        return serve.run(_loader(args))
+        return serve.run(_loader(args, environ), environ)
     except ConfigError as error:
         return _refuse(error)
     except StartError as error:
@@ -231,7 +233,7 @@ def _check(args: argparse.Namespace) -> int:
     from sidecar.errors import ConfigError
 
     try:
-        config = _loader(args)()
+        config = _loader(args, os.environ)()
     except ConfigError as error:
         return _refuse(error)
     for warning in config.warnings:
@@ -324,13 +326,13 @@ def _version(args: argparse.Namespace) -> int:
     return _FINE
 
 
-def _loader(args: argparse.Namespace) -> Callable[[], Config]:
+def _loader(args: argparse.Namespace, environ: Mapping[str, str]) -> Callable[[], Config]:
     """Return what reads the configuration, at the start and at every reload."""
     from sidecar.config import load
 
     names = [flag.removeprefix("--").replace("-", "_") for flag, _, _ in _CONFIG_FLAGS]
     flags = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    return lambda: load(path=args.config, flags=flags, environ=os.environ)
+    return lambda: load(path=args.config, flags=flags, environ=environ)
 
 
 def _refuse(error: ConfigError) -> int:

@@ -7,22 +7,25 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sidecar.app import App
 from sidecar.clock import SystemClock
 from sidecar.config.values import Config
+from sidecar.environment import take_keys_out
 from sidecar.errors import ConfigError, ExchangeFailed, KeyUnavailable, StartError
+from sidecar.hardening import harden
 from sidecar.log import configure
 
 _log = logging.getLogger("sidecar")
 
 
-def run(load: Callable[[], Config]) -> int:
+def run(load: Callable[[], Config], environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT, then drain; a second one ends at once. SIGHUP reloads.
 
     Args:
         load: reads the configuration: now, and again for each reload.
+        environ: the environment as it is now: keys are taken out of the one that children get.
 
     Returns:
         The process's exit code.
@@ -32,12 +35,19 @@ def run(load: Callable[[], Config]) -> int:
         StartError: an address is in use.
     """
     _occupy_standard_streams()
-    config = load()
+    harden(environ)
+
+    def loaded() -> Config:
+        config = load()
+        take_keys_out(config)
+        return config
+
+    config = loaded()
     configure(config.log.level, config.log.format)
     for warning in config.warnings:
         _log.warning("%s", warning)
     with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
-        return runner.run(_serve(config, load))
+        return runner.run(_serve(config, loaded, environ))
 
 
 def exchange_once(config: Config) -> list[tuple[str, bool, str]]:
@@ -99,7 +109,7 @@ def _occupy_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free, which is this one
 
 
-async def _serve(config: Config, load: Callable[[], Config]) -> int:
+async def _serve(config: Config, load: Callable[[], Config], environ: Mapping[str, str]) -> int:
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     at_once = asyncio.Event()
@@ -113,7 +123,7 @@ async def _serve(config: Config, load: Callable[[], Config]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
     loop.add_signal_handler(signal.SIGHUP, reload_wanted.set)
-    app = App(config, load=load, on_quit=told.set)
+    app = App(config, load=load, on_quit=told.set, environ=environ)
     await app.start()
     reloading = loop.create_task(_reloads(app, reload_wanted))
     await told.wait()
