@@ -13,6 +13,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 # Deadlines are checked this often, for all connections together: a timer per request would cost more than it is worth.
 SWEEP_S = 0.5
+# What should take a moment may not hold up a stop for longer.
+_QUICK_S = 0.5
 
 T = TypeVar("T")
 
@@ -221,6 +224,8 @@ class App:
             raise NothingToReload("this sidecar was started without a configuration that could be read again")
         try:
             async with self._reloading:
+                if self.draining:
+                    raise NothingToReload("this sidecar is stopping")
                 config = self._load()
                 for warning in config.warnings:
                     _log.warning("%s", warning)
@@ -250,7 +255,7 @@ class App:
         self._run_credentials()
         self._doors.switch(config.gate)
         await self._doors.open(added, self._listener, config.gate)
-        self._doors.close(config.listen)
+        await self._doors.close(config.listen)
         await self._retire(before, parts)
 
     async def _retire(self, before: Parts, parts: Parts) -> None:
@@ -272,11 +277,14 @@ class App:
         drain = self._config.drain
         if drain.lame_duck_s:
             await asyncio.sleep(drain.lame_duck_s)
-        self._doors.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_QUICK_S), self._reloading:
+                pass  # half of a reload would open again what is closed here
+        await self._doors.close()
         self._listener.drain()
-        await self._listener.emptied(drain.most_s)
-        for task in self._tasks.values():
-            await _cancelled(task)
+        if cut := await self._listener.emptied(drain.most_s):
+            _log.warning("connections that had not finished within drain.most, and were cut: %d", cut)
+        await _cancelled(*self._tasks.values())
         for made in self._parts.credentials.values():
             await made.exchanger.close()
         for pool in tuple(self._pools):
@@ -284,6 +292,14 @@ class App:
         await self._admin.stop()
         if isinstance(self._admin_socket, UnixSocket):
             self._admin_socket.remove()
+
+    def abort(self) -> None:
+        """End at once: what runs is cut, so that no app takes what it has got for the whole."""
+        self.draining = True
+        self._doors.close_at_once()
+        self._listener.cut()
+        for pool in tuple(self._pools):
+            pool.close()
 
     def quit(self) -> None:
         """Begin to stop (the admin listener's order)."""
@@ -296,6 +312,11 @@ class App:
     def version(self) -> str:
         """The sidecar's version."""
         return __version__
+
+    @property
+    def config(self) -> Config:
+        """The configuration in use."""
+        return self._config
 
     @property
     def config_source(self) -> str:
@@ -382,9 +403,11 @@ def connection_limits(config: Config) -> Any:
     )
 
 
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+async def _cancelled(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=_QUICK_S)
 
 
 def _report(task: asyncio.Task[Any]) -> None:

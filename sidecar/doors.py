@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sidecar.config.values import Address, GateConfig
@@ -32,6 +33,7 @@ class Doors:
         self._sockets: dict[Address, socket.socket] = {}
         self._servers: dict[Address, asyncio.Server] = {}
         self._doors: dict[Address, Door] = {}
+        self._protocols: dict[Address, Callable[[], asyncio.Protocol]] = {}
 
     def bind(self, addresses: Collection[Address], gate: GateConfig) -> dict[Address, socket.socket]:
         """Return a listening socket for each of the addresses that has none yet.
@@ -60,7 +62,7 @@ class Doors:
 
         door = self._doors[address] = Door()
         self._switch(address, gate)
-        protocol = listener.protocol(door)
+        protocol = self._protocols[address] = listener.protocol(door)
         # Said again, because asyncio makes it 100: of a crowd that comes at once, the rest would wait a second or more.
         loop = asyncio.get_running_loop()
         if address.path is not None:
@@ -81,14 +83,33 @@ class Doors:
         port = self._sockets[address].getsockname()[1]
         self._doors[address].switch(authorities(port, gate.hosts, address.name), frozenset())
 
-    def close(self, wanted: Collection[Address] = ()) -> None:
-        """Let nobody in any more but by these addresses; who is in stays."""
+    async def close(self, wanted: Collection[Address] = ()) -> None:
+        """Let nobody in any more but by these addresses; who is in stays, and who is waiting to be let in comes in."""
         for address in [address for address in self._servers if address not in wanted]:
-            sock = self._sockets.pop(address)
-            if isinstance(sock, UnixSocket):
-                sock.remove()
-            self._servers.pop(address).close()
-            self._doors.pop(address)
+            await self._let_in_who_waits(address)
+            self._close(address)
+
+    def close_at_once(self) -> None:
+        """Let nobody in any more; who waits is refused."""
+        for address in tuple(self._servers):
+            self._close(address)
+
+    def _close(self, address: Address) -> None:
+        sock = self._sockets.pop(address)
+        if isinstance(sock, UnixSocket):
+            sock.remove()
+        self._servers.pop(address).close()
+        self._doors.pop(address)
+        self._protocols.pop(address)
+
+    async def _let_in_who_waits(self, address: Address) -> None:
+        """Take what the kernel has accepted: closing the socket would reset it, with the request that was sent."""
+        loop = asyncio.get_running_loop()
+        with suppress(OSError):  # nobody waits any more, or it cannot be accepted
+            while True:
+                connection, _ = self._sockets[address].accept()
+                connection.setblocking(False)
+                await loop.connect_accepted_socket(self._protocols[address], connection)
 
     @property
     def addresses(self) -> list[tuple[str, int]]:

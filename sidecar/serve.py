@@ -8,27 +8,31 @@ import math
 import os
 import signal
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from sidecar.app import App
 from sidecar.clock import SystemClock
 from sidecar.config.values import Config
 from sidecar.environment import take_keys_out
-from sidecar.errors import ConfigError, ExchangeFailed, KeyUnavailable, StartError
+from sidecar.errors import ConfigError, ExchangeFailed, KeyUnavailable, NothingToReload, StartError
 from sidecar.hardening import harden
 from sidecar.log import configure
+
+# What a stop may take beyond what its configuration says.
+SPARE_S = 0.9
 
 _log = logging.getLogger("sidecar")
 
 
 def run(load: Callable[[], Config], environ: Mapping[str, str]) -> int:
-    """Serve until SIGTERM or SIGINT, then drain; a second one ends at once. SIGHUP reloads.
+    """Serve until SIGTERM or SIGINT, then drain; a second one cuts what runs and ends at once. SIGHUP reloads.
 
     Args:
         load: reads the configuration: now, and again for each reload.
         environ: the environment as it is now: keys are taken out of the one that children get.
 
     Returns:
-        The process's exit code.
+        The process's exit code: 0, or 128 and the number of the signal that did not let it drain.
 
     Raises:
         ConfigError: the configuration is wrong.
@@ -112,28 +116,51 @@ def _occupy_standard_streams() -> None:
 async def _serve(config: Config, load: Callable[[], Config], environ: Mapping[str, str]) -> int:
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
-    at_once = asyncio.Event()
+    at_once: asyncio.Future[int] = loop.create_future()
     reload_wanted = asyncio.Event()
 
-    def end() -> None:
-        if told.is_set():
-            at_once.set()
+    def end(number: int) -> None:
+        if told.is_set() and not at_once.done():
+            at_once.set_result(128 + number)
         told.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
+        loop.add_signal_handler(number, end, number)
     loop.add_signal_handler(signal.SIGHUP, reload_wanted.set)
     app = App(config, load=load, on_quit=told.set, environ=environ)
     await app.start()
     reloading = loop.create_task(_reloads(app, reload_wanted))
     await told.wait()
+    drain = app.config.drain
+    _log.info("stopping: what runs may finish within %g s", drain.most_s)
+    _leave_within(drain.lame_duck_s + drain.most_s + SPARE_S, 1)
+    stopping = loop.create_task(app.stop())
+    either: tuple[asyncio.Future[Any], ...] = (stopping, at_once)
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     reloading.cancel()
-    _log.info("stopping: what runs may finish within %g s", config.drain.most_s)
-    # What is left of either ends with the loop.
-    await asyncio.wait(
-        [loop.create_task(app.stop()), loop.create_task(at_once.wait())], return_when=asyncio.FIRST_COMPLETED
-    )
-    return 0
+    if not stopping.done():
+        _log.warning("told again: what runs is cut")
+        app.abort()
+        code = at_once.result()
+    elif broke := stopping.exception():
+        _log.error("the stop broke (%s); please report this", type(broke).__name__)
+        code = 1
+    else:
+        code = 0
+    _leave_within(SPARE_S, code)
+    return code
+
+
+def _leave_within(seconds: float, code: int) -> None:
+    """End the process after this time, whatever holds it up: a file system that hangs in a thread, or in the loop.
+
+    Until then it ends by itself, without a thread to do it.
+    """
+    import threading
+
+    timer = threading.Timer(seconds, os._exit, [code])
+    timer.daemon = True
+    timer.start()
 
 
 async def _reloads(app: App, wanted: asyncio.Event) -> None:
@@ -144,6 +171,8 @@ async def _reloads(app: App, wanted: asyncio.Event) -> None:
             await app.reload()
         except (ConfigError, StartError):
             pass  # said in the log and the metrics
+        except NothingToReload as error:
+            _log.warning("no reload: %s", error)
         except Exception as error:
             # A defect, after which the next signal must count. The type alone: its text could hold anything.
             _log.error("the reload broke (%s); please report this", type(error).__name__)

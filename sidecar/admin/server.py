@@ -33,7 +33,7 @@ T = TypeVar("T")
 # would be ended soonest: whoever holds them all open keeps no probe out.
 _CONNECTIONS_MOST = 100
 _LIMITS = Limits(head_bytes=16 * 1024, idle_timeout_s=30.0, body_idle_timeout_s=10.0)
-_GRACE_S = 2.0
+_GRACE_S = 0.5
 
 
 class Spawn(Protocol):
@@ -107,7 +107,7 @@ class AdminServer:
         self._listener.sweep(now)
 
     async def stop(self) -> None:
-        """Close the socket and every connection; an answer under way has two seconds."""
+        """Close the socket and every connection; an answer under way has half a second."""
         if self._server is not None:
             self._server.close()
             self._server = None

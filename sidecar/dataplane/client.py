@@ -20,21 +20,13 @@ from sidecar.dataplane.door import Door
 from sidecar.dataplane.flow import HELD_BYTES, Body, Endpoint
 from sidecar.dataplane.framing import BadFraming, ChunkedDecoder, SizedDecoder, UntilClose, body_decoder
 from sidecar.dataplane.http1 import END_OF_HEAD, never_a_head
+from sidecar.dataplane.limits import HALF_CLOSE_GRACE_S, LEAST_PROGRESS_BYTES, LINGER_S
 from sidecar.errors import BadRequest, ClientGone, SidecarError
 from sidecar.messages import Fields, RequestHead
 
 if TYPE_CHECKING:
     from sidecar.dataplane.listener import Listener
 
-# An app that shuts down its sending side may still be reading (`nc -N`), or be gone: TCP cannot tell. It gets this.
-HALF_CLOSE_GRACE_S = 0.75
-# After an answer that ends the connection, what still arrives is read and thrown away until nothing has come for this
-# long, so that a reset does not destroy the answer on its way (RFC 9112 9.6); for `body_idle_timeout` at most.
-LINGER_S = 1.0
-# A body of known size must bring this much, or its end, within each `body_idle_timeout`: one that comes byte by byte
-# would hold an upstream connection for ever (slowloris' second form). One of unknown size may be a live stream, in
-# which any byte is progress. Precedent: Apache's mod_reqtimeout, MinRate=500 (a second); this is 17 with the default.
-LEAST_PROGRESS_BYTES = 1024
 CR = 0x0D
 
 
@@ -50,10 +42,8 @@ class ClientConnection(Endpoint):
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, door: Door) -> None:
         super().__init__()
         # Per connection
-        self.door = door
-        self.authorities = door.authorities
-        self._listener = listener
-        self._limits = listener.limits
+        self.door, self.authorities = door, door.authorities
+        self._listener, self._limits = listener, listener.limits
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
         self._ended = self._reads_on = False
@@ -62,9 +52,8 @@ class ClientConnection(Endpoint):
         self.on_agenda = 0
         # Per request
         self._buffer: bytes | bytearray = b""
-        self._head_end = -1
+        self._head_end, self._begun = -1, False
         self._head: RequestHead | None = None
-        self._begun = False
         self._body_idle_s = math.inf
         self._least_bytes, self._came_bytes = 1, 0
         self._arrival: asyncio.Future[bytes] | None = None
@@ -166,7 +155,7 @@ class ClientConnection(Endpoint):
     @property
     def keeps_alive(self) -> bool:
         """Whether there may be a next request on this connection, as far as our side goes."""
-        return not self._over or (bool(self._buffer) and not self._listener.draining)
+        return not self._listener.draining and (not self._over or bool(self._buffer))
 
     async def drained(self) -> None:
         """Wait until the app has taken enough of its answer for the next one to be worth making."""
@@ -413,6 +402,17 @@ class ClientConnection(Endpoint):
         self._over = True
         if not self._buffer and self._decoder is None:
             self._end_arrival()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request of which nothing has come yet."""
+        waits = self._head is None if self._arrival is None else not self._arrival.done()
+        return waits and not self._buffer and self._decoder is None and not self._finishing
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has not asked for anything yet."""
+        return self._head is None
 
     def next_look(self, now: float) -> float:
         """Return when to check the connection next: not after any deadline that it may be given until then."""

@@ -15,6 +15,16 @@ RESERVED_DESCRIPTORS = 32
 # An upper bound for `limits.connections: auto`: what 12 KB a connection still fits into a small pod.
 MOST_CONNECTIONS = 10_000
 
+# An app that shuts down its sending side may still be reading (`nc -N`), or be gone: TCP cannot tell. It gets this.
+HALF_CLOSE_GRACE_S = 0.75
+# After an answer that ends the connection, what still arrives is read and thrown away until nothing has come for this
+# long, so that a reset does not destroy the answer on its way (RFC 9112 9.6); for `body_idle_timeout` at most.
+LINGER_S = 1.0
+# A body of known size must bring this much, or its end, within each `body_idle_timeout`: one that comes byte by byte
+# would hold an upstream connection for ever (slowloris' second form). One of unknown size may be a live stream, in
+# which any byte is progress. Precedent: Apache's mod_reqtimeout, MinRate=500 (a second); this is 17 with the default.
+LEAST_PROGRESS_BYTES = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:

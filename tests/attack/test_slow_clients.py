@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-from sidecar.dataplane import client
+from sidecar.dataplane.limits import LINGER_S
 from tests.fakes import Wire, always, response, until
 from tests.main_job.client import Client
 from tests.main_job.process import running as running_process
@@ -143,7 +143,7 @@ async def test_none_of_them_stays() -> None:
         for (attack, told), (said, took_s) in zip(ATTACKS, ends, strict=True):
             assert said == told or (said in ("408", "") and told == "408 or nothing"), attack.__name__
             assert took_s < LIMIT_S + SWEEP_S + SPARE_S, (attack.__name__, took_s)
-        await running.nothing_left(within_s=client.LINGER_S + 2 * SWEEP_S + SPARE_S)
+        await running.nothing_left(within_s=LINGER_S + 2 * SWEEP_S + SPARE_S)
 
 
 async def waits_between_requests(running: Running, wire: Wire) -> None:
@@ -257,7 +257,7 @@ async def test_who_stays_after_the_last_answer_is_cut() -> None:
         await wire.send(b"nonsense\r\n\r\n")
         assert (await wire.response()).status == 400
         assert await wire.rest() == b""
-        await until(lambda: not running.app_connections(), within_s=client.LINGER_S + 2 * SWEEP_S + SPARE_S)
+        await until(lambda: not running.app_connections(), within_s=LINGER_S + 2 * SWEEP_S + SPARE_S)
 
 
 async def test_a_crowd_of_slow_clients_harms_nobody(tmp_path: Path) -> None:

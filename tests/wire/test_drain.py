@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import select
+import socket
 
 import pytest
 
 from sidecar.config.values import DrainConfig
+from sidecar.dataplane.listener import JUST_CONNECTED_S
 from tests.fakes import Wire, always, response, until
 from tests.wire.running import in_front_of
 
@@ -66,6 +69,45 @@ async def test_idle_connections_end_at_once() -> None:
             await running.app.stop()
         assert await used.rest() == b""
         assert await fresh.rest() == b""
+
+
+async def test_a_request_in_the_kernel_is_answered() -> None:
+    """One that was sent on an idle connection, and one on a connection that nobody has accepted yet."""
+    async with in_front_of(always(response()), drain=DrainConfig(most_s=5)) as (running, _):
+        to, ask = ("127.0.0.1", running.port), running.ask_bytes()
+        with socket.create_connection(to) as used:
+            used.sendall(ask)
+            await until(lambda: select.select([used], [], [], 0)[0])
+            assert b"Connection: close" not in used.recv(65536)
+            # Without a turn of the loop in between: all of it is in the kernel when the drain begins.
+            used.sendall(ask)
+            with socket.create_connection(to) as queued:
+                queued.sendall(ask)
+                async with asyncio.timeout(2):
+                    await running.app.stop()
+                for sock in (used, queued):
+                    sock.settimeout(1)
+                    answer = sock.recv(65536)
+                    assert answer.startswith(b"HTTP/1.1 200 OK\r\n") and b"Connection: close" in answer
+                    assert sock.recv(65536) == b""
+
+
+async def test_who_has_just_connected_may_still_ask() -> None:
+    """A moment later, once; the drain does not wait for it any longer than that."""
+    async with in_front_of(always(response()), drain=DrainConfig(most_s=5)) as (running, _):
+        ask = running.ask_bytes()
+        with socket.create_connection(("127.0.0.1", running.port)):
+            wires = [await running.connect() for _ in range(2)]
+            stopping = asyncio.create_task(running.app.stop())
+            await until(lambda: running.app.draining)
+            await asyncio.sleep(JUST_CONNECTED_S / 5)
+            await wires[0].send(ask)
+            answer = await wires[0].response()
+            assert (answer.status, answer.value("connection")) == (200, b"close")
+            async with asyncio.timeout(JUST_CONNECTED_S + 2):
+                assert await wires[1].rest() == b""
+                wires[0].close()
+                await stopping
 
 
 async def test_a_request_whose_head_is_still_coming_is_answered() -> None:
