@@ -30,7 +30,7 @@ from sidecar.stats import Stats
 if TYPE_CHECKING:
     from sidecar.admin.server import AdminServer
     from sidecar.admin.view import Reload, RouteView
-    from sidecar.assembly import Parts
+    from sidecar.assembly import Made, Parts
     from sidecar.dataplane.listener import Listener
     from sidecar.dataplane.pool import Pool
     from sidecar.metrics import Gauges
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 SWEEP_S = 0.5
 # What should take a moment may not hold up a stop for longer.
 _QUICK_S = 0.5
+# Of the mistakes of a configuration, in the status and the log.
+_MOST_SHOWN = 20
 
 T = TypeVar("T")
 
@@ -226,17 +228,24 @@ class App:
             async with self._reloading:
                 if self.draining:
                     raise NothingToReload("this sidecar is stopping")
-                config = self._load()
+                config = await self._loaded(self._load)
                 for warning in config.warnings:
                     _log.warning("%s", warning)
                 await self._take(config)
         except (ConfigError, StartError) as error:
-            self.last_reload = Reload(self._clock.wall(), str(error))
-            _log.error("the configuration is not taken, the old one stays: %s", error)
+            self.last_reload = Reload(self._clock.wall(), _shortened(str(error)))
+            _log.error("the configuration is not taken, the old one stays: %s", self.last_reload.error)
             raise
         self.last_reload = Reload(self._clock.wall())
         self._taken_at = self._clock.wall()
         _log.info("the configuration is taken")
+
+    async def _loaded(self, load: Callable[[], Config]) -> Config:
+        """Read the configuration while requests go on: a large file takes a second, one on a dead disk for ever."""
+        try:
+            return await asyncio.to_thread(load)
+        except RuntimeError:
+            raise StartError("the configuration cannot be read now: the system allows no more threads") from None
 
     async def _take(self, config: Config) -> None:
         added = self._doors.bind(config.listen, config.gate)
@@ -256,9 +265,9 @@ class App:
         self._doors.switch(config.gate)
         await self._doors.open(added, self._listener, config.gate)
         await self._doors.close(config.listen)
-        await self._retire(before, parts)
+        self._retire(before, parts)
 
-    async def _retire(self, before: Parts, parts: Parts) -> None:
+    def _retire(self, before: Parts, parts: Parts) -> None:
         """Let go of what the new configuration has no use for; requests under way finish with it."""
         for upstream, pool in before.pools.items():
             if upstream not in parts.pools:
@@ -266,8 +275,15 @@ class App:
         kept = parts.credentials.values()
         for made in before.credentials.values():
             if made not in kept:
-                await _cancelled(self._tasks.pop(made.credential))
-                await made.exchanger.close()
+                self._spawn(self._let_go(made, self._tasks.pop(made.credential)))
+
+    async def _let_go(self, made: Made, task: asyncio.Task[None]) -> None:
+        """End a credential whose place another has taken, once nobody waits for its token any more."""
+        from sidecar.credentials.succession import until_nobody_waits
+
+        await until_nobody_waits(made.credential, self._config.limits.wait_for_token_s)
+        await _cancelled(task)
+        await made.exchanger.close()
 
     # Stopping
 
@@ -400,6 +416,16 @@ def connection_limits(config: Config) -> Any:
         head_timeout_s=limits.head_timeout_s,
         idle_timeout_s=limits.idle_timeout_s,
         body_idle_timeout_s=limits.body_idle_timeout_s,
+    )
+
+
+def _shortened(mistakes: str) -> str:
+    """Return the first of many mistakes: they are shown until the next reload."""
+    lines = mistakes.splitlines()
+    return (
+        mistakes
+        if len(lines) <= _MOST_SHOWN
+        else "\n".join([*lines[:_MOST_SHOWN], f"and {len(lines) - _MOST_SHOWN} more"])
     )
 
 

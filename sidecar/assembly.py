@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from sidecar.clock import Clock
@@ -16,6 +17,7 @@ from sidecar.credentials.key_file import FileKey
 from sidecar.credentials.keys import Clean, EnvironmentKey, KeySource, LiteralKey, clean_key
 from sidecar.credentials.masked import MaskedExchanger, MaskedSource
 from sidecar.credentials.pem import clean_pem
+from sidecar.credentials.succession import Successor
 from sidecar.dataplane.dial import origin_of
 from sidecar.dataplane.http1 import RequestReader, fold
 from sidecar.dataplane.pool import Pool
@@ -51,6 +53,7 @@ class Parts:
     reader: RequestReader
     credentials: Mapping[str, Made]
     pools: Mapping[UpstreamConfig, Pool]
+    config: Config
 
 
 def assemble(
@@ -78,7 +81,7 @@ def assemble(
     for wanted in config.credentials:
         old = before.credentials.get(wanted.name) if before is not None else None
         kept = old if old is not None and old.config == wanted else None
-        credentials[wanted.name] = kept or _credential(wanted, config, stats, clock, environ)
+        credentials[wanted.name] = kept or _credential(wanted, config, stats, clock, environ, before)
     upstreams = {route.upstream for route in config.routes}
     pools = {upstream: old_pools.get(upstream) or _pool(upstream, config) for upstream in upstreams}
     routes = [
@@ -89,7 +92,7 @@ def assemble(
     found = Routes(routes)
     watched = gate.watched.union(found.watched, *(route.dropped for _, route in routes))
     reader = RequestReader(config.limits.fields, watched)
-    return Parts(gate, found, {route.name: route for _, route in routes}, reader, credentials, pools)
+    return Parts(gate, found, {route.name: route for _, route in routes}, reader, credentials, pools, config)
 
 
 def key_source(
@@ -155,10 +158,22 @@ def exchanger(config: CredentialConfig, clock: Clock) -> Exchanger:
 
 
 def _credential(
-    wanted: CredentialConfig, config: Config, stats: Stats, clock: Clock, environ: Mapping[str, str]
+    wanted: CredentialConfig,
+    config: Config,
+    stats: Stats,
+    clock: Clock,
+    environ: Mapping[str, str],
+    before: Parts | None,
 ) -> Made:
     exchanges = exchanger(wanted, clock)
-    credential = Credential(
+    make: Callable[..., Credential] = Credential
+    if before is not None and (old := before.credentials.get(wanted.name)) is not None:
+        same = _same_issue(old.config, wanted)
+        if wanted.inject == old.config.inject and (
+            same or _upstreams(wanted, config) <= _upstreams(wanted, before.config)
+        ):
+            make = partial(Successor, before=old.credential, same_issue=same)
+    credential = make(
         wanted.name,
         key_source(wanted.api_key, config, environ, signs=wanted.signs),
         exchanges,
@@ -169,6 +184,16 @@ def _credential(
         wait_s=config.limits.wait_for_token_s,
     )
     return Made(wanted, credential, exchanges)
+
+
+def _same_issue(one: CredentialConfig, other: CredentialConfig) -> bool:
+    """Whether both exchange the same key in the same way: each other's tokens are as good as their own."""
+    return (one.api_key, one.exchange) == (other.api_key, other.exchange)
+
+
+def _upstreams(credential: CredentialConfig, config: Config) -> set[str]:
+    """Where the token of the credential of that name goes."""
+    return {route.upstream.url for route in config.routes if route.credential == credential.name}
 
 
 def _pool(upstream: UpstreamConfig, config: Config) -> Pool:

@@ -20,6 +20,7 @@ from sidecar.log import configure
 
 # What a stop may take beyond what its configuration says.
 SPARE_S = 0.9
+_LOOK_S = 0.02
 
 _log = logging.getLogger("sidecar")
 
@@ -129,6 +130,8 @@ async def _serve(config: Config, load: Callable[[], Config], environ: Mapping[st
     loop.add_signal_handler(signal.SIGHUP, reload_wanted.set)
     app = App(config, load=load, on_quit=told.set, environ=environ)
     await app.start()
+    if config.fail_fast:
+        await _first_tokens(app, told)
     reloading = loop.create_task(_reloads(app, reload_wanted))
     await told.wait()
     drain = app.config.drain
@@ -149,6 +152,23 @@ async def _serve(config: Config, load: Callable[[], Config], environ: Mapping[st
         code = 0
     _leave_within(SPARE_S, code)
     return code
+
+
+async def _first_tokens(app: App, told: asyncio.Event) -> None:
+    """Wait until every credential has had its first token, or somebody tells to end.
+
+    Raises:
+        StartError: one has had a failure instead.
+    """
+    while not told.is_set():
+        statuses = app.credentials()
+        failed = [f"{status.name}: {status.error}" for status in statuses if status.error and not status.usable]
+        if failed:
+            app.abort()
+            raise StartError(f"fail_fast: no first token: {'; '.join(failed)}")
+        if all(status.usable for status in statuses):
+            return
+        await asyncio.sleep(_LOOK_S)
 
 
 def _leave_within(seconds: float, code: int) -> None:

@@ -33,6 +33,7 @@ class Draft:
     limits: LimitsConfig = LimitsConfig()
     drain: DrainConfig = DrainConfig()
     log: LogConfig = LogConfig()
+    fail_fast: bool = False
 
     def all_credentials(self) -> Iterator[tuple[str, CredentialConfig]]:
         """Yield the credentials of either form with the keys they stand at."""

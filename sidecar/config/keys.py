@@ -224,6 +224,7 @@ ROOT = Section(
         Key("limits", LIMITS, None, "Bounds on what apps can make the sidecar hold."),
         Key("drain", DRAIN, None, "How a stop goes."),
         Key("log", LOG, None, "What is written to standard error."),
+        Key("fail_fast", BOOLEAN, False, "End with code 1 where a credential's first exchange fails at the start."),
     ),
     expected="keys with values, such as listen: 127.0.0.1:8080",
 )

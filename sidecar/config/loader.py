@@ -53,6 +53,7 @@ def _assembled(draft: Draft, warnings: tuple[str, ...], source: str) -> Config:
         limits=draft.limits,
         drain=draft.drain,
         log=draft.log,
+        fail_fast=draft.fail_fast,
         warnings=warnings,
         source=source,
     )

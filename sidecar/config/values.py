@@ -195,6 +195,7 @@ class Config:
     limits: LimitsConfig = LimitsConfig()
     drain: DrainConfig = DrainConfig()
     log: LogConfig = LogConfig()
+    fail_fast: bool = False
     warnings: tuple[str, ...] = ()
     source: str = ""
 
