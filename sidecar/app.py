@@ -22,8 +22,9 @@ from sidecar.clock import Clock, SystemClock
 from sidecar.config.restart import needing_restart
 from sidecar.config.values import Config
 from sidecar.credentials.status import CredentialStatus
-from sidecar.doors import Doors, as_bound, bind, close_all
+from sidecar.doors import Doors, as_bound, close_all
 from sidecar.errors import Answerable, ConfigError, KeyUnavailable, NothingToReload, StartError
+from sidecar.passed_sockets import PassedSockets
 from sidecar.sockets import UnixSocket
 from sidecar.stats import Stats
 
@@ -56,6 +57,7 @@ class App:
         load: reads the configuration again, for a reload; None where that cannot be asked for.
         on_quit: called when the admin listener is told to quit.
         environ: where keys are that stand in the environment.
+        passed: listening sockets that are there already.
         clock: wall and monotonic.
     """
 
@@ -66,6 +68,7 @@ class App:
         load: Callable[[], Config] | None = None,
         on_quit: Callable[[], None] | None = None,
         environ: Mapping[str, str] = os.environ,
+        passed: PassedSockets | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._config = self._started_with = config
@@ -80,7 +83,7 @@ class App:
         self._reloading = asyncio.Lock()  # a signal and an order may come together
         self._taken_at = self.started_at
         # Made by start()
-        self._doors = Doors()
+        self._doors = Doors(passed)
         self._admin_socket: socket.socket | None = None
         self._tasks: dict[object, asyncio.Task[None]] = {}
         self._tasks_running = 0
@@ -102,7 +105,7 @@ class App:
         config = self._config
         bound = self._doors.bind(config.listen, config.gate)
         try:
-            self._admin_socket = bind(config.admin.listen, config.gate, "admin.listen")
+            self._admin_socket = self._doors.bind_admin(config.admin.listen, config.gate)
             self._parts = await self._assembled(config, None)
         except StartError:
             close_all(bound)

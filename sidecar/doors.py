@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from sidecar.config.values import Address, GateConfig
 from sidecar.errors import StartError
 from sidecar.gate import authorities
+from sidecar.passed_sockets import PassedSockets
 from sidecar.sockets import BACKLOG, UnixSocket, listen_tcp, listen_unix
 
 if TYPE_CHECKING:
@@ -27,12 +28,18 @@ _log = logging.getLogger("sidecar")
 
 
 class Doors:
-    """All sockets of apps. None is there until `bind` and `open`."""
+    """All sockets of apps. None is there until `bind` and `open`.
 
-    def __init__(self) -> None:
+    Args:
+        passed: sockets that are there already; None: there are none.
+    """
+
+    def __init__(self, passed: PassedSockets | None = None) -> None:
+        self._passed = passed
         self._sockets: dict[Address, socket.socket] = {}
         self._servers: dict[Address, asyncio.Server] = {}
         self._doors: dict[Address, Door] = {}
+        self._shared: set[Address] = set()  # whoever passed the socket holds it too, and what waits in it
         self._protocols: dict[Address, Callable[[], asyncio.Protocol]] = {}
 
     def bind(self, addresses: Collection[Address], gate: GateConfig) -> dict[Address, socket.socket]:
@@ -45,11 +52,38 @@ class Doors:
         try:
             for address in addresses:
                 if address not in self._sockets:
-                    bound[address] = bind(address, gate, "listen")
+                    bound[address] = self._bind(address, gate, "listen")
         except StartError:
             close_all(bound)
             raise
         return bound
+
+    def bind_admin(self, address: Address, gate: GateConfig) -> socket.socket:
+        """Return the admin listener's socket; by then, all that were passed are taken.
+
+        Raises:
+            StartError: it cannot be had, or one was passed that nobody takes.
+        """
+        sock = self._bind(address, gate, "admin.listen")
+        try:
+            if self._passed is not None:
+                self._passed.check_all_taken()
+        except StartError:
+            sock.close()
+            raise
+        return sock
+
+    def _bind(self, address: Address, gate: GateConfig, key: str) -> socket.socket:
+        """Return the listening socket that was passed for an address, or else a new one."""
+        if self._passed is not None:
+            sock = self._passed.take(key, address.host, address.port, address.path)
+            if sock is not None:
+                if key == "listen":
+                    self._shared.add(address)
+                return sock
+        if address.path is not None:
+            return listen_unix(address.path, gate.socket_mode, key)
+        return listen_tcp(address.host, address.port, key, loopback=address.is_loopback)
 
     async def open(self, bound: Mapping[Address, socket.socket], listener: Listener, gate: GateConfig) -> None:
         """Let apps in by these sockets."""
@@ -86,7 +120,8 @@ class Doors:
     async def close(self, wanted: Collection[Address] = ()) -> None:
         """Let nobody in any more but by these addresses; who is in stays, and who is waiting to be let in comes in."""
         for address in [address for address in self._servers if address not in wanted]:
-            await self._let_in_who_waits(address)
+            if address not in self._shared:
+                await self._let_in_who_waits(address)
             self._close(address)
 
     def close_at_once(self) -> None:
@@ -101,6 +136,7 @@ class Doors:
         self._servers.pop(address).close()
         self._doors.pop(address)
         self._protocols.pop(address)
+        self._shared.discard(address)
 
     async def _let_in_who_waits(self, address: Address) -> None:
         """Take what the kernel has accepted: closing the socket would reset it, with the request that was sent."""
@@ -120,20 +156,6 @@ class Doors:
     def names(self) -> list[str]:
         """Each address, for people."""
         return [as_bound(address, sock) for address, sock in self._sockets.items()]
-
-
-def bind(address: Address, gate: GateConfig, key: str) -> socket.socket:
-    """Return a listening socket.
-
-    Args:
-        key: where the address comes from, for the error.
-
-    Raises:
-        StartError: it is in use, or cannot be had.
-    """
-    if address.path is not None:
-        return listen_unix(address.path, gate.socket_mode, key)
-    return listen_tcp(address.host, address.port, key, loopback=address.is_loopback)
 
 
 def close_all(bound: Mapping[Address, socket.socket]) -> None:

@@ -17,6 +17,8 @@ from sidecar.environment import take_keys_out
 from sidecar.errors import ConfigError, ExchangeFailed, KeyUnavailable, NothingToReload, StartError
 from sidecar.hardening import harden
 from sidecar.log import configure
+from sidecar.passed_sockets import PassedSockets
+from sidecar.service_manager import ServiceManager
 
 # What a stop may take beyond what its configuration says.
 SPARE_S = 0.9
@@ -41,6 +43,8 @@ def run(load: Callable[[], Config], environ: Mapping[str, str]) -> int:
     """
     _occupy_standard_streams()
     harden(environ)
+    manager = ServiceManager(os.environ)
+    passed = PassedSockets(os.environ)
 
     def loaded() -> Config:
         config = load()
@@ -51,8 +55,12 @@ def run(load: Callable[[], Config], environ: Mapping[str, str]) -> int:
     configure(config.log.level, config.log.format)
     for warning in config.warnings:
         _log.warning("%s", warning)
+
+    def make_app(on_quit: Callable[[], None]) -> App:
+        return App(config, load=loaded, on_quit=on_quit, environ=environ, passed=passed)
+
     with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
-        return runner.run(_serve(config, loaded, environ))
+        return runner.run(_serve(make_app, manager))
 
 
 def exchange_once(config: Config) -> list[tuple[str, bool, str]]:
@@ -114,7 +122,7 @@ def _occupy_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free, which is this one
 
 
-async def _serve(config: Config, load: Callable[[], Config], environ: Mapping[str, str]) -> int:
+async def _serve(make_app: Callable[[Callable[[], None]], App], manager: ServiceManager) -> int:
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     at_once: asyncio.Future[int] = loop.create_future()
@@ -128,19 +136,22 @@ async def _serve(config: Config, load: Callable[[], Config], environ: Mapping[st
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, number)
     loop.add_signal_handler(signal.SIGHUP, reload_wanted.set)
-    app = App(config, load=load, on_quit=told.set, environ=environ)
+    app = make_app(told.set)
     await app.start()
-    if config.fail_fast:
+    if app.config.fail_fast:
         await _first_tokens(app, told)
-    reloading = loop.create_task(_reloads(app, reload_wanted))
+    manager.ready(f"serving on {', '.join(app.listeners)}")
+    beside = [loop.create_task(_reloads(app, reload_wanted, manager)), loop.create_task(_stay_alive(manager))]
     await told.wait()
     drain = app.config.drain
+    manager.stopping(f"what runs may finish within {drain.most_s:g} s")
     _log.info("stopping: what runs may finish within %g s", drain.most_s)
     _leave_within(drain.lame_duck_s + drain.most_s + SPARE_S, 1)
     stopping = loop.create_task(app.stop())
     either: tuple[asyncio.Future[Any], ...] = (stopping, at_once)
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-    reloading.cancel()
+    for task in beside:
+        task.cancel()
     if not stopping.done():
         _log.warning("told again: what runs is cut")
         app.abort()
@@ -183,16 +194,29 @@ def _leave_within(seconds: float, code: int) -> None:
     timer.start()
 
 
-async def _reloads(app: App, wanted: asyncio.Event) -> None:
+async def _stay_alive(manager: ServiceManager) -> None:
+    """Tell the service manager's watchdog that the loop turns, where it wants to know."""
+    while manager.alive_every_s is not None:
+        manager.alive()
+        await asyncio.sleep(manager.alive_every_s)
+
+
+async def _reloads(app: App, wanted: asyncio.Event, manager: ServiceManager) -> None:
     while True:
         await wanted.wait()
         wanted.clear()
+        manager.reloading()
+        status = f"serving on {', '.join(app.listeners)}"
         try:
             await app.reload()
-        except (ConfigError, StartError):
-            pass  # said in the log and the metrics
+            status = f"serving on {', '.join(app.listeners)}"
+        except (ConfigError, StartError) as error:
+            # More is said in the log and the metrics.
+            status = f"the old configuration stays: {str(error).partition(chr(10))[0]}"
         except NothingToReload as error:
             _log.warning("no reload: %s", error)
         except Exception as error:
             # A defect, after which the next signal must count. The type alone: its text could hold anything.
             _log.error("the reload broke (%s); please report this", type(error).__name__)
+        if not app.draining:
+            manager.ready(status)

@@ -46,6 +46,17 @@ class Client:
             await wire.send(self.request(method, target, *lines, body=body))
             return await wire.response(to=method)
 
+    async def until_accepts(self, within_s: float = 10.0) -> None:
+        """Wait until somebody listens there."""
+        deadline = time.monotonic() + within_s
+        while True:
+            try:
+                async with self.connected():
+                    return
+            except OSError:
+                assert time.monotonic() < deadline, f"nobody listens on port {self.port}"
+            await asyncio.sleep(POLL_S)
+
     async def until_answered(self, target: str, status: int, within_s: float = 5.0) -> Message:
         """Ask for a target until it is answered with this status; return that answer."""
         deadline = time.monotonic() + within_s
