@@ -151,9 +151,10 @@ async def gate_token(config: Config, environ: Mapping[str, str]) -> Secret | Non
 def exchanger(config: CredentialConfig, clock: Clock) -> Exchanger:
     """Return what turns this credential's key into a token."""
     if config.exchange is None:
-        return MaskedExchanger(StaticExchanger(config.inject, clock))
+        return MaskedExchanger(StaticExchanger(config.inject, clock), config.name)
     return MaskedExchanger(
-        HTTPExchanger(config.exchange, config.rejected, config.inject, config.refresh.default_ttl_s, clock)
+        HTTPExchanger(config.exchange, config.rejected, config.inject, config.refresh.default_ttl_s, clock),
+        config.name,
     )
 
 

@@ -135,7 +135,8 @@ class RateLimited(logging.Filter):
     """Lets at most so many of the same message pass within a minute; the next one after it tells how many did not.
 
     Messages are the same if their text before its arguments is: what a peer can vary does
-    not make a new message. The access log is not limited.
+    not make a new message. Others' loggers put what varies into the text (asyncio the address of
+    what has failed), so all that one of them says at a level is one message. The access log is not limited.
 
     Args:
         most: messages of one kind per minute.
@@ -154,7 +155,8 @@ class RateLimited(logging.Filter):
         """Say whether the record passes; note on it what was left out before."""
         if record.name == ACCESS_LOGGER:
             return True
-        key = (record.name, record.levelno, str(record.msg))
+        ours = record.name.partition(".")[0] == "sidecar"
+        key = (record.name, record.levelno, str(record.msg) if ours else "")
         now = self._clock()
         since, count = self._counts.get(key, (now, 0))
         if now - since >= self._PERIOD_S:

@@ -167,6 +167,16 @@ def test_a_storm_of_one_message_is_bounded() -> None:
     assert "left_out" not in vars(quiet)
 
 
+def test_a_storm_of_others_messages_is_bounded() -> None:
+    """Each text is another, as asyncio's are, which hold addresses; ours do not, so they are told apart."""
+    limit = log.RateLimited(20, clock=lambda: 0.0)
+    texts = [f"Exception in callback <function at 0x{number:x}>" for number in range(1000)]
+    records = [logging.LogRecord("asyncio", logging.ERROR, "", 0, text, (), None) for text in texts]
+    assert sum(limit.filter(record) for record in records) == 20
+    assert limit.filter(logging.LogRecord("asyncio", logging.WARNING, "", 0, "slow", (), None))
+    assert limit.filter(logging.LogRecord("sidecar.path", logging.ERROR, "", 0, texts[0], (), None))
+
+
 def test_the_memory_of_messages_is_bounded() -> None:
     """A message that is different each time is forgotten again."""
     limit = log.RateLimited(1, clock=lambda: 0.0)

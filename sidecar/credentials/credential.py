@@ -366,7 +366,9 @@ class Credential:
         self._history.add(trigger, "ok", "", started_s)
         self._notice_clock()
         self._in_use.take(token, self._rng(), moved_s)
-        self._pace.succeeded(self._in_use.refresh_at - self._clock.wall())
+        renewal_in_s = self._in_use.refresh_at - self._clock.wall()
+        self._pace.succeeded(renewal_in_s)
+        _log.debug("credential %s: to be renewed in %.1f s", self.name, renewal_in_s)
         if trigger == "rejection":
             self._verdicts.replaced(token)
         self._failure.forget()

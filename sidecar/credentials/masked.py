@@ -5,11 +5,16 @@ Not what keeps secrets out of the log, which is the `Secret` type: this is for o
 
 from __future__ import annotations
 
+import logging
+from time import perf_counter
+
 from sidecar.credentials.credential import Exchanger
 from sidecar.credentials.keys import KeySource
 from sidecar.credentials.token import Token
 from sidecar.log import protect
 from sidecar.secret import Secret
+
+_log = logging.getLogger("sidecar.credential")
 
 
 class MaskedSource:
@@ -54,10 +59,12 @@ class MaskedExchanger:
 
     Args:
         exchanger: the one that exchanges.
+        name: the credential's, for the log.
     """
 
-    def __init__(self, exchanger: Exchanger) -> None:
+    def __init__(self, exchanger: Exchanger, name: str) -> None:
         self._exchanger = exchanger
+        self._name = name
 
     async def exchange(self, key: Secret) -> Token:
         """Make one exchange.
@@ -65,7 +72,12 @@ class MaskedExchanger:
         Raises:
             ExchangeFailed: it brought no token.
         """
-        token = await self._exchanger.exchange(key)
+        _log.debug("credential %s: an exchange begins", self._name)
+        began_at = perf_counter()
+        try:
+            token = await self._exchanger.exchange(key)
+        finally:
+            _log.debug("credential %s: the exchange has ended, after %.3f s", self._name, perf_counter() - began_at)
         protect(token.secret)
         return token
 
