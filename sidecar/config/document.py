@@ -7,8 +7,12 @@ and tags are refused: the configuration is short enough to be written out.
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import re
+import select
+import stat
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -22,6 +26,8 @@ MOST_BYTES = 1024 * 1024
 # A route with name, path, upstream and credential takes 11.
 MOST_NODES = 20_000
 MOST_DEPTH = 32
+# Whoever writes to a pipe has it ready, or has gone wrong: a start says so within a second.
+PIPE_PATIENCE_S = 0.7
 _TOO_DEEP = f"nested deeper than {MOST_DEPTH} levels; no key of a configuration is"
 
 
@@ -107,9 +113,10 @@ def _bytes(path: str) -> bytes:
     # Without O_NONBLOCK, opening a named pipe that nobody writes to would wait for ever.
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        os.set_blocking(descriptor, True)
-        with open(descriptor, "rb") as file:
-            data = file.read(MOST_BYTES + 1)
+        with open(descriptor, "rb", buffering=0) as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.set_blocking(descriptor, True)
+            data = _read(file)
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
@@ -118,6 +125,19 @@ def _bytes(path: str) -> bytes:
     if len(data) > MOST_BYTES:
         raise refusal(Place(path), f"larger than {MOST_BYTES // 1024} KiB; that is no configuration")
     return data
+
+
+def _read(file: io.FileIO) -> bytes:
+    """Return the bytes; of a pipe, such as a shell's `<(...)`, what comes within a moment. Raises OSError."""
+    data = bytearray()
+    while len(data) <= MOST_BYTES:
+        piece = file.read(MOST_BYTES + 1 - len(data))
+        if piece is None and not select.select([file], [], [], PIPE_PATIENCE_S)[0]:
+            raise OSError(errno.ETIMEDOUT, "nothing comes out of this pipe")
+        if piece == b"":
+            break
+        data += piece or b""
+    return bytes(data)
 
 
 def _text(path: str, data: bytes) -> str:
