@@ -192,13 +192,16 @@ async def answers(wire: Wire) -> None:
 
 
 async def test_told_again_within_a_lame_duck(tmp_path: Path) -> None:
-    """It does not go on waiting."""
+    """It does not go on waiting, and leaves no file of a socket behind."""
+    path = tmp_path / "app.sock"
     async with upstream(answers) as server:
-        configuration = of_token(server.port, drain={"lame_duck": "30s"})
+        configuration = of_token(server.port, drain={"lame_duck": "30s"}, listen=[f"unix:{path}"])
         async with running(tmp_path, configuration, ENVIRON) as sidecar:
+            assert path.exists()
             async with stopped(sidecar, 0.0, code=128 + signal.SIGTERM):
                 await sidecar.said("stopping")
                 sidecar.signal(signal.SIGTERM)
+    assert not path.exists()
 
 
 async def test_with_an_order_that_hangs(tmp_path: Path) -> None:

@@ -81,15 +81,23 @@ async def test_a_request_in_the_kernel_is_answered() -> None:
             assert b"Connection: close" not in used.recv(65536)
             # Without a turn of the loop in between: all of it is in the kernel when the drain begins.
             used.sendall(ask)
-            with socket.create_connection(to) as queued:
-                queued.sendall(ask)
-                async with asyncio.timeout(2):
-                    await running.app.stop()
-                for sock in (used, queued):
-                    sock.settimeout(1)
-                    answer = sock.recv(65536)
-                    assert answer.startswith(b"HTTP/1.1 200 OK\r\n") and b"Connection: close" in answer
-                    assert sock.recv(65536) == b""
+            async with asyncio.timeout(2):
+                await running.app.stop()
+            assert_answered(used)
+    async with in_front_of(always(response()), drain=DrainConfig(most_s=5)) as (running, _):
+        with socket.create_connection(("127.0.0.1", running.port)) as queued:
+            queued.sendall(running.ask_bytes())
+            async with asyncio.timeout(2):
+                await running.app.stop()
+            assert_answered(queued)
+
+
+def assert_answered(sock: socket.socket) -> None:
+    """Assert that an answer has come which says that the connection ends, and its end."""
+    sock.settimeout(1)
+    answer = sock.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n") and b"Connection: close" in answer
+    assert sock.recv(65536) == b""
 
 
 async def test_who_has_just_connected_may_still_ask() -> None:
