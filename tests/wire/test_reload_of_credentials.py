@@ -149,6 +149,7 @@ async def test_a_file_that_takes_long_holds_up_nobody() -> None:
             reloading = asyncio.create_task(running.app.reload())
             await asyncio.sleep(0.02)
             assert await answered(running) == b"Bearer the-key"
+            assert not reloading.done()
             go_on.set()
             await reloading
             assert running.app.gauges().reload_successful
