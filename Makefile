@@ -27,7 +27,8 @@ check: $(VENV)/.dev
 
 # What takes longer than the suite may: short-lived tokens under load for a minute, 20,000 races at idle time-outs,
 # 9,500 idle connections; a gibibyte each way whose receiver stalls, a million chunks of one byte; keys that are swapped,
-# clocks that jump, a process that is stopped, an hour's outage. All files that look for the variable.
+# clocks that jump, a process that is stopped, an hour's outage, reloads, processes that take each other's place. All
+# files that look for the variable.
 long: servers
 	@SIDECAR_LONG=1 $(BIN)/pytest $$(grep -rl SIDECAR_LONG tests --include='test_*.py')
 

@@ -229,9 +229,9 @@ class App:
             raise NothingToReload("this sidecar was started without a configuration that could be read again")
         try:
             async with self._reloading:
+                config = await self._loaded(self._load)
                 if self.draining:
                     raise NothingToReload("this sidecar is stopping")
-                config = await self._loaded(self._load)
                 for warning in config.warnings:
                     _log.warning("%s", warning)
                 await self._take(config)

@@ -13,7 +13,6 @@ key, a token, a field value or a body.
 | Refused | 403 | http_request_denied | the app: the gate or a rule said no |
 | NoRoute | 404 | destination_not_found | the configuration |
 | Overloaded | 503 | connection_limit_reached | our own limit; try again |
-| Draining | 503 | connection_terminated | we are stopping |
 | NoToken | 503 | proxy_internal_response | the token endpoint is down, slow or malformed, and no token is left |
 | KeyRejected | 503 | proxy_configuration_error | the API key is bad: an operator acts |
 | UpstreamUnreachable | 502 | destination_unavailable, tls_... | nothing answered |
@@ -180,15 +179,6 @@ class Overloaded(Answerable):
     status = 503
     title = "Too busy"
     code = "connection_limit_reached"
-
-
-class Draining(Answerable):
-    """The sidecar is stopping."""
-
-    status = 503
-    title = "Stopping"
-    code = "connection_terminated"
-    closes = True
 
 
 class CredentialError(Answerable):

@@ -66,6 +66,7 @@ async def load(client: Client) -> AsyncIterator[list[int]]:
             over.set()
 
 
+@pytest.mark.timeout(RAN_S + 30)
 async def test_a_reload_again_and_again_loses_nothing(tmp_path: Path, nginx: Nginx) -> None:
     """Other rules, another window, the same file: no request fails, and no token is exchanged for it."""
     async with vendor() as server:

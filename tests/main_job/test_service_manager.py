@@ -200,6 +200,7 @@ async def load(port: int) -> AsyncIterator[list[int]]:
             over.set()
 
 
+@pytest.mark.timeout(RAN_S + 30)
 async def test_one_takes_anothers_place_under_load(tmp_path: Path) -> None:
     """Again and again, by a socket that stays: no connection is refused, no request fails."""
     async with upstream(always(response())) as server:

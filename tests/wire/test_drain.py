@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+import threading
+from pathlib import Path
 
 import pytest
 
-from sidecar.config.values import DrainConfig
+from sidecar.config.values import Address, Config, DrainConfig
 from sidecar.dataplane.listener import JUST_CONNECTED_S
-from tests.fakes import Wire, always, response, until
-from tests.wire.running import in_front_of
+from sidecar.errors import NothingToReload
+from tests.fakes import Wire, always, response, until, upstream
+from tests.wire.running import LOCAL, config, in_front_of, route_to, sidecar
 
 CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -201,3 +204,27 @@ async def test_nothing_stays_behind() -> None:
         assert (await running.ask()).status == 200
         await running.app.stop()
         await until(lambda: ended and not running.connections())
+
+
+async def test_a_reload_that_is_under_way_opens_nothing_any_more(tmp_path: Path) -> None:
+    """Its file takes long to read; the stop does not wait for that, and what it brings comes too late."""
+    go_on = threading.Event()
+    path = tmp_path / "late.sock"
+
+    async with upstream(always(response())) as server:
+        route = route_to(server.port)
+
+        def slowly() -> Config:
+            go_on.wait(5)
+            return config(route, listen=(LOCAL, Address(path=str(path))))
+
+        async with sidecar(route, load=slowly) as running:
+            reloading = asyncio.create_task(running.app.reload())
+            await asyncio.sleep(0.02)
+            async with asyncio.timeout(2):
+                await running.app.stop()
+            assert not reloading.done()
+            go_on.set()
+            with pytest.raises(NothingToReload):
+                await reloading
+            assert not path.exists()
