@@ -18,7 +18,7 @@ import yaml
 
 from sidecar.service_manager import ServiceManager
 from tests.cli.command import environment
-from tests.fakes import Wire, always, response, upstream
+from tests.fakes import always, response, upstream
 from tests.main_job.client import Admin, Client
 from tests.ports import free_port
 
@@ -176,19 +176,22 @@ async def load(port: int) -> AsyncIterator[list[int]]:
             await asyncio.sleep(0.005)
 
     async def on_kept_connections() -> None:
-        wire: Wire | None = None
         while not over.is_set():
-            if wire is None or wire.reader.at_eof():
-                wire = Wire(*await asyncio.open_connection("127.0.0.1", port))
-            await wire.send(client.request())
-            answer = await wire.response()
-            statuses.append(answer.status)
-            if answer.value("connection") == b"close":
-                wire.close()
-                wire = None
-            await asyncio.sleep(0)
-        if wire is not None:
-            wire.close()
+            async with client.connected() as wire:
+                answered = 0
+                while not over.is_set():
+                    try:
+                        await wire.send(client.request())
+                        answer = await wire.response()
+                    except (ConnectionError, asyncio.IncompleteReadError) as error:
+                        # Ended while it was idle, just before this was sent: every client asks again then.
+                        assert answered and not getattr(error, "partial", b"")
+                        break
+                    answered += 1
+                    statuses.append(answer.status)
+                    if answer.value("connection") == b"close":
+                        break
+                    await asyncio.sleep(0)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(4):
