@@ -10,11 +10,11 @@ Whether the token may be used is for whoever knows the routes: it must not go wh
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 from sidecar.credentials.credential import Credential
 from sidecar.credentials.status import Trigger
-from sidecar.credentials.token import refresh_at
 
 _LOOK_S = 0.05
 
@@ -34,13 +34,13 @@ class Successor(Credential):
         token = before.current()
         if token is None:
             return
-        self._token, self._valid_until = token, before._valid_until
-        self._refresh_at = refresh_at(token, self._rules.window_s, self._rng())
+        late_s = 0.0 if token.expires_at == math.inf else token.expires_at - before._in_use.expires_at
+        self._in_use.take(token, self._rng(), late_s)
         self._wanted = None if same_issue else "key_change"
 
     async def _due(self) -> Trigger:
         before, self._key_before = self._key_before, None
-        if before is not None and self._token is not None and before != self._key.secret:
+        if before is not None and self._in_use.token is not None and before != self._key.secret:
             self._want_new_key()  # the source held another by the time that it was read here
         return await super()._due()
 

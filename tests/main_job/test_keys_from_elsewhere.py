@@ -95,7 +95,7 @@ async def test_the_gates_token_is_advised_on_like_a_key(tmp_path: Path, caplog: 
     for mode in (0o600, 0o644):
         path.chmod(mode)
         gate = GateConfig(require_token=KeyConfig("file", str(path)))
-        token = await gate_token(Config(listen=(), credentials=(), routes=(), gate=gate))
+        token = await gate_token(Config(listen=(), credentials=(), routes=(), gate=gate), {})
         assert token is not None and token.reveal() == GATE_TOKEN.encode()
     (said,) = [record.getMessage() for record in caplog.records]
     assert said.startswith(f"gate.require_token: file {path} can be read by others on this machine (mode 0644)")
