@@ -55,8 +55,8 @@ class FileKey:
 
     @property
     def written_at(self) -> float:
-        """When it was last written, as of the last read: wall-clock seconds."""
-        return self._status.st_mtime if self._status is not None else 0.0
+        """When it was last written, as of the last read: wall-clock seconds; 0 where its volume changes as a whole."""
+        return self._status.st_mtime if self._status is not None and not self._mounted else 0.0
 
     def follow(self, changed: Callable[[], None]) -> None:
         """Have `changed` called in this loop when something may have happened to the file, where the system tells."""

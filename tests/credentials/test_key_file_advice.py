@@ -72,7 +72,7 @@ async def test_a_real_file(tmp_path: Path, mode: int) -> None:
 
 
 async def test_a_real_volume(tmp_path: Path) -> None:
-    """It is known by the link `..data`, which nobody else has."""
+    """It is known by the link `..data`, which nobody else has; its files come whole, so that the newest may be used."""
     (tmp_path / "..day").mkdir()
     (tmp_path / "..day" / "key").write_text("key")
     (tmp_path / "..day" / "key").chmod(0o644)
@@ -81,3 +81,7 @@ async def test_a_real_volume(tmp_path: Path) -> None:
     source = FileKey(tmp_path / "key")
     await source.read()
     assert source.advice is not None and "fsGroup" in source.advice
+    assert source.written_at == 0
+    plain = FileKey(tmp_path / "..day" / "key")
+    await plain.read()
+    assert plain.written_at > 0
