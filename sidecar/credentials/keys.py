@@ -116,7 +116,7 @@ class EnvironmentKey(Unfollowed):
     def __init__(self, name: str, environ: Mapping[str, str], clean: Clean | None = None) -> None:
         self._clean = clean or clean_key
         self.description = f"environment variable {name}"
-        self.advice = f"{self.description} can be read by what runs as this user; a file is safer"
+        self.advice = f"{self.description} can be read by whoever may inspect what starts this; a file is safer"
         self._name = name
         self._environ = environ
 

@@ -163,4 +163,4 @@ async def test_a_volume_and_a_credential_of_systemd(
         sum("systemd credential vendor can be read by others on this machine (mode 0444)" in one for one in advice) == 1
     )
     assert sum(f"file {folder}/vendor can be read by others" in one for one in advice) == 1
-    assert sum("environment variable VENDOR_KEY can be read by what runs as this user" in one for one in advice) == 1
+    assert sum("environment variable VENDOR_KEY can be read by whoever may inspect" in one for one in advice) == 1
