@@ -149,7 +149,7 @@ class App:
         self._listener = Listener(
             self._path.serve,
             self._spawn,
-            limits=connection_limits(self._config),
+            limits=self._parts.limits,
             most_connections=limits.connections or most_connections(),
             reader=self._parts.reader,
             turned_away=self._turned_away,
@@ -261,7 +261,7 @@ class App:
             _log.warning("changed, but a restart is needed for it to count everywhere: %s", ", ".join(keys))
         before, self._parts, self._config = self._parts, parts, config
         self._pools.update(parts.pools.values())
-        self._listener.switch(connection_limits(config), parts.reader)
+        self._listener.switch(parts.limits, parts.reader)
         self._path.switch(parts.gate, parts.routes)
         self._admin.know_as(config.gate.hosts)
         self._run_credentials()
@@ -405,21 +405,8 @@ class App:
             reload_successful=self.last_reload is None or not self.last_reload.error,
             tasks=self._tasks_running,
             reload_at=self._taken_at,
+            insecure=self._config.insecure_count,
         )
-
-
-def connection_limits(config: Config) -> Any:
-    """Return what one app connection may cost."""
-    from sidecar.dataplane.listener import Limits
-
-    limits = config.limits
-    return Limits(
-        head_bytes=limits.head_bytes,
-        fields=limits.fields,
-        head_timeout_s=limits.head_timeout_s,
-        idle_timeout_s=limits.idle_timeout_s,
-        body_idle_timeout_s=limits.body_idle_timeout_s,
-    )
 
 
 def _shortened(mistakes: str) -> str:

@@ -20,6 +20,7 @@ from sidecar.credentials.pem import clean_pem
 from sidecar.credentials.succession import Successor
 from sidecar.dataplane.dial import origin_of
 from sidecar.dataplane.http1 import RequestReader, fold
+from sidecar.dataplane.listener import Limits
 from sidecar.dataplane.pool import Pool
 from sidecar.gate import TOKEN_FIELD, Gate
 from sidecar.route import Route
@@ -51,6 +52,7 @@ class Parts:
     routes: Routes[Route]
     by_name: Mapping[str, Route]
     reader: RequestReader
+    limits: Limits
     credentials: Mapping[str, Made]
     pools: Mapping[UpstreamConfig, Pool]
     config: Config
@@ -92,7 +94,8 @@ def assemble(
     found = Routes(routes)
     watched = gate.watched.union(found.watched, *(route.dropped for _, route in routes))
     reader = RequestReader(config.limits.fields, watched)
-    return Parts(gate, found, {route.name: route for _, route in routes}, reader, credentials, pools, config)
+    by_name = {route.name: route for _, route in routes}
+    return Parts(gate, found, by_name, reader, connection_limits(config), credentials, pools, config)
 
 
 def key_source(
@@ -235,4 +238,16 @@ def _route(route: RouteConfig, made: Made | None, pool: Pool, stats: Stats) -> R
         shield=Shield(rules.shield.path) if rules is not None and rules.shield is not None else None,
         agent_safe=route.agent_safe,
         stats=stats.route(route.name),
+    )
+
+
+def connection_limits(config: Config) -> Limits:
+    """Return what one app connection may cost."""
+    limits = config.limits
+    return Limits(
+        head_bytes=limits.head_bytes,
+        fields=limits.fields,
+        head_timeout_s=limits.head_timeout_s,
+        idle_timeout_s=limits.idle_timeout_s,
+        body_idle_timeout_s=limits.body_idle_timeout_s,
     )

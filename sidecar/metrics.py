@@ -36,6 +36,7 @@ class Gauges:
     tasks: int
     reload_successful: bool
     reload_at: float
+    insecure: int
 
 
 class HeldDown(Protocol):
@@ -241,6 +242,9 @@ def _gauges(stats: Stats, now: Gauges) -> Iterator[Metric]:
         [((name,), route.in_flight) for name, route in stats.routes.items()],
     )
     yield _gauge("connections", "Connections of apps.", (), [((), now.connections)])
+    yield _gauge(
+        "insecure_settings", "Upstreams and token endpoints that have `insecure: true`.", (), [((), now.insecure)]
+    )
     yield _gauge(
         "tasks", "One for each connection to a listener of ours, and a few of the process's own.", (), [((), now.tasks)]
     )

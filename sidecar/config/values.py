@@ -200,6 +200,13 @@ class Config:
     source: str = ""
 
     @property
+    def insecure_count(self) -> int:
+        """How many upstreams and token endpoints may be reached by plain http, whatever lies on the way."""
+        upstreams = {route.upstream for route in self.routes}
+        exchanges = [credential.exchange for credential in self.credentials if credential.exchange is not None]
+        return sum(upstream.insecure for upstream in upstreams) + sum(exchange.insecure for exchange in exchanges)
+
+    @property
     def key_variables(self) -> frozenset[str]:
         """The environment variables that hold API keys, or the gate's token."""
         sources = [*(credential.api_key for credential in self.credentials), self.gate.require_token]

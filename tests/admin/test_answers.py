@@ -12,6 +12,7 @@ import pytest
 
 from sidecar.admin.view import Reload, RouteView
 from sidecar.dataplane.listener import Limits
+from sidecar.metrics import Metrics
 from tests.admin.running import MadeUpProcess, credential, running
 from tests.fakes import Wire
 from tests.wire.running import route_to, sidecar
@@ -46,6 +47,14 @@ async def test_metrics_get_the_accept_field() -> None:
         answer = await admin.ask("/metrics", "Accept: application/openmetrics-text")
     assert answer.body == b"accept application/openmetrics-text\n"
     assert answer.headers["content-type"] == "text/plain; version=0.0.4"
+
+
+@pytest.mark.parametrize("insecure", [False, True])
+async def test_plain_http_to_another_machine_shows_in_the_metrics(insecure: bool) -> None:
+    """Also where the warning of the start has long scrolled away."""
+    async with sidecar(route_to(9, upstream={"url": "http://192.0.2.1:9", "insecure": insecure})) as running:
+        body, _ = Metrics(running.app).render(None)
+    assert f"sidecar_insecure_settings {float(insecure)}\n".encode() in body
 
 
 async def test_the_page_is_escaped_and_allows_nothing_but_its_own_style() -> None:

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from sidecar.app import connection_limits
-from sidecar.assembly import assemble
+from sidecar.assembly import assemble, connection_limits
 from sidecar.config.values import Config
 from sidecar.dataplane.client import ClientConnection
 from sidecar.dataplane.door import Door
