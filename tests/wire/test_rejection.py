@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from sidecar.dataplane.client import ClientConnection
 from tests.fakes import Message, Script, Tokens, Wire, response, until
 from tests.wire.running import Running, in_front_of, with_tokens
 
@@ -138,6 +139,36 @@ async def test_a_token_that_was_good_and_is_revoked_is_replaced_in_a_hold_down_t
         good.remove(b"token-3")
         assert (await sidecar.ask()).status == 200
         assert tokens.count == 4
+
+
+async def test_a_body_that_outgrows_what_is_kept_during_the_exchange_gets_the_original_answer() -> None:
+    """It could be sent again when the exchange began, and not in part when that has brought a token."""
+    exchanging, first = asyncio.Event(), b"5\r\nfirst\r\n"
+    seen: list[bytes | None] = []
+
+    async def script(wire: Wire) -> None:
+        seen.append(Message(await wire.head()).value("authorization"))
+        await wire.exactly(len(first))
+        await wire.send(CHALLENGE)
+        await wire.ended()
+
+    tokens = Tokens(exchanging)
+    exchanging.set()
+    async with with_tokens(script, tokens, route={"replay_body_bytes": 1000}) as (sidecar, _):
+        await until(lambda: tokens.count == 1)
+        exchanging.clear()
+        wire = await sidecar.connect()
+        await wire.send(sidecar.ask_bytes("POST", "/", "Transfer-Encoding: chunked"), first)
+        await until(lambda: tokens.count == 2)
+        (connection,) = sidecar.app_connections()
+        assert isinstance(connection, ClientConnection)
+        assert connection.body is not None and connection.body.replayable
+        await wire.send(b"1388\r\n" + b"x" * 5000 + b"\r\n")
+        await until(lambda: connection.body is not None and not connection.body.replayable)
+        exchanging.set()
+        answer = await wire.response()
+        assert (answer.status, answer.body) == (401, b"who are you?")
+        assert seen == [b"Bearer token-1"]
 
 
 async def test_a_body_too_large_to_keep_gets_the_original_answer() -> None:
