@@ -107,7 +107,7 @@ class App:
         try:
             self._admin_socket = self._doors.bind_admin(config.admin.listen, config.gate)
             self._parts = await self._assembled(config, None)
-        except StartError:
+        except BaseException:
             close_all(bound)
             if self._admin_socket is not None:
                 self._admin_socket.close()
@@ -239,6 +239,12 @@ class App:
             self.last_reload = Reload(self._clock.wall(), _shortened(str(error)))
             _log.error("the configuration is not taken, the old one stays: %s", self.last_reload.error)
             raise
+        except NothingToReload:
+            raise
+        except Exception as error:
+            # A defect. The type alone: its text could hold anything.
+            self.last_reload = Reload(self._clock.wall(), f"the reload broke ({type(error).__name__})")
+            raise
         self.last_reload = Reload(self._clock.wall())
         self._taken_at = self._clock.wall()
         _log.info("the configuration is taken")
@@ -254,9 +260,12 @@ class App:
         added = self._doors.bind(config.listen, config.gate)
         try:
             parts = await self._assembled(config, self._parts)
-        except StartError:
+        except BaseException:
             close_all(added)
             raise
+        if self.draining:
+            close_all(added)
+            raise NothingToReload("this sidecar is stopping")
         if keys := needing_restart(self._started_with, config):
             _log.warning("changed, but a restart is needed for it to count everywhere: %s", ", ".join(keys))
         before, self._parts, self._config = self._parts, parts, config

@@ -79,13 +79,17 @@ def assemble(
         OSError: a certificate file cannot be read.
     """
     old_pools = before.pools if before is not None else {}
-    credentials: dict[str, Made] = {}
-    for wanted in config.credentials:
-        old = before.credentials.get(wanted.name) if before is not None else None
-        kept = old if old is not None and old.config == wanted else None
-        credentials[wanted.name] = kept or _credential(wanted, config, stats, clock, environ, before)
+    old_made = before.credentials if before is not None else {}
+    kept = {name: made for name, made in old_made.items() if made.config in config.credentials}
+    # First what can fail: a credential may take over a token, with a timer for its end.
+    exchangers = {wanted.name: exchanger(wanted, clock) for wanted in config.credentials if wanted.name not in kept}
     upstreams = {route.upstream for route in config.routes}
     pools = {upstream: old_pools.get(upstream) or _pool(upstream, config) for upstream in upstreams}
+    credentials = {
+        wanted.name: kept.get(wanted.name)
+        or _credential(wanted, exchangers[wanted.name], config, stats, clock, environ, before)
+        for wanted in config.credentials
+    }
     routes = [
         (_match(route), _route(route, credentials.get(route.credential or ""), pools[route.upstream], stats))
         for route in config.routes
@@ -163,13 +167,13 @@ def exchanger(config: CredentialConfig, clock: Clock) -> Exchanger:
 
 def _credential(
     wanted: CredentialConfig,
+    exchanges: Exchanger,
     config: Config,
     stats: Stats,
     clock: Clock,
     environ: Mapping[str, str],
     before: Parts | None,
 ) -> Made:
-    exchanges = exchanger(wanted, clock)
     make: Callable[..., Credential] = Credential
     if before is not None and (old := before.credentials.get(wanted.name)) is not None:
         same = _same_issue(old.config, wanted)

@@ -119,10 +119,14 @@ class Doors:
 
     async def close(self, wanted: Collection[Address] = ()) -> None:
         """Let nobody in any more but by these addresses; who is in stays, and who is waiting to be let in comes in."""
+        loop = asyncio.get_running_loop()
         for address in [address for address in self._servers if address not in wanted]:
-            if address not in self._shared:
-                await self._let_in_who_waits(address)
+            protocol = self._protocols[address]
+            waiting = [] if address in self._shared else self._who_waits(address)
             self._close(address)
+            for connection in waiting:
+                with suppress(OSError):
+                    await loop.connect_accepted_socket(protocol, connection)
 
     def close_at_once(self) -> None:
         """Let nobody in any more; who waits is refused."""
@@ -138,14 +142,18 @@ class Doors:
         self._protocols.pop(address)
         self._shared.discard(address)
 
-    async def _let_in_who_waits(self, address: Address) -> None:
-        """Take what the kernel has accepted: closing the socket would reset it, with the request that was sent."""
-        loop = asyncio.get_running_loop()
+    def _who_waits(self, address: Address) -> list[socket.socket]:
+        """Take what the kernel has accepted: closing the socket would reset it, with the request that was sent.
+
+        In one go, without the loop: while it turned, as many would come again.
+        """
+        waiting: list[socket.socket] = []
         with suppress(OSError):  # nobody waits any more, or it cannot be accepted
-            while True:
+            while len(waiting) < BACKLOG:
                 connection, _ = self._sockets[address].accept()
                 connection.setblocking(False)
-                await loop.connect_accepted_socket(self._protocols[address], connection)
+                waiting.append(connection)
+        return waiting
 
     @property
     def addresses(self) -> list[tuple[str, int]]:

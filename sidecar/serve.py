@@ -137,7 +137,8 @@ async def _serve(make_app: Callable[[Callable[[], None]], App], manager: Service
         loop.add_signal_handler(number, end, number)
     loop.add_signal_handler(signal.SIGHUP, reload_wanted.set)
     app = make_app(told.set)
-    await app.start()
+    if not await _started(app, told):
+        return 0
     if app.config.fail_fast:
         await _first_tokens(app, told)
     manager.ready(f"serving on {', '.join(app.listeners)}")
@@ -163,6 +164,21 @@ async def _serve(make_app: Callable[[Callable[[], None]], App], manager: Service
         code = 0
     _leave_within(SPARE_S, code)
     return code
+
+
+async def _started(app: App, told: asyncio.Event) -> bool:
+    """Start; return False where somebody tells to end before that is done, as a key of the gate's may take its time."""
+    loop = asyncio.get_running_loop()
+    starting, telling = loop.create_task(app.start()), loop.create_task(told.wait())
+    await asyncio.wait((starting, telling), return_when=asyncio.FIRST_COMPLETED)
+    telling.cancel()
+    if starting.done():
+        await starting
+        return True
+    _leave_within(SPARE_S, 0)
+    starting.cancel()
+    await asyncio.wait([starting])
+    return False
 
 
 async def _first_tokens(app: App, told: asyncio.Event) -> None:

@@ -135,7 +135,9 @@ class Credential:
         self._waiters = Waiters(most_waiting)
         self._pace = Pace(rules, rng)
         self._in_flight = False
+        self._makes: Trigger | None = None
         self._stopped: NoToken | None = None
+        self._heir: Credential | None = None  # has taken its place: knows the tokens that come from now on
         # What happened
         self._failure = LastFailure(name)
         self._history = History(clock, watcher)
@@ -181,6 +183,8 @@ class Credential:
         Args:
             rejected: the token that the upstream did not take.
         """
+        if self._heir is not None:
+            return await self._heir.replacement(rejected)
         token = self.current()
         if token is not None and not same(token, rejected):
             return token
@@ -209,7 +213,9 @@ class Credential:
 
     def renew_after(self, rejected: Token) -> None:
         """Have the next request find a new token; nobody waits for it."""
-        if same(self._in_use.token, rejected) and self._verdicts.worth_an_exchange(rejected):
+        if self._heir is not None:
+            self._heir.renew_after(rejected)
+        elif same(self._in_use.token, rejected) and self._verdicts.worth_an_exchange(rejected):
             self._want("rejection")
 
     def accepted(self, token: Token) -> None:
@@ -273,8 +279,9 @@ class Credential:
     async def run(self) -> None:
         """Keep the token fresh until cancelled. From then on nobody waits: there is nothing to wait for."""
         try:
-            await self._key.first(self._has_no_key)
-            self._failure.forget()
+            if self._key.secret is None:
+                await self._key.first(self._has_no_key)
+                self._failure.forget()
             while True:
                 await self._exchange_once(await self._due())
         finally:
@@ -339,7 +346,7 @@ class Credential:
         assert self._key.secret is not None  # noqa: S101  # run() has waited for it
         started_s = self._clock.monotonic()
         self._pace.began(started_s)
-        self._in_flight = True
+        self._in_flight, self._makes = True, trigger
         self._wanted = None
         moves = ClockMoves(self._clock)
         try:

@@ -36,6 +36,8 @@ _LEAST_PAUSE_S = 0.4
 # A file written less than this before the start may be half written; it is whole when it stays as it is for a while.
 _YOUNG_S = 1.0
 _YOUNG_PAUSE_S = 0.25
+# A file that differs at each look never settles; a refusal is believed all the same, and a first key taken.
+_MOST_SETTLING_S = 3.0
 # For how long after the refusal of a key that was good another one is looked for. With the second look at it, and at
 # 300 requests a second, this is what 1000 places for those who wait (`limits.waiting`) allow.
 REPLACED_WITHIN_S = 2.0
@@ -93,6 +95,12 @@ class KeyInUse:
         if self._source.watched:
             return f"put a valid API key into {self.source}: it is used as soon as it is there"
         return f"put a valid API key into {self.source} and start again"
+
+    def take_over(self, other: KeyInUse) -> None:
+        """Go on with the key that another has read from the same source."""
+        self.secret, self._proved, self._advice = other.secret, other._proved, other._advice
+        if self._looks.asked and not other._watch.is_reading:
+            self._look_at, self._looked_at = other._look_at, other._looked_at
 
     @property
     def is_asked(self) -> bool:
@@ -156,7 +164,8 @@ class KeyInUse:
                 return True
             if self._looks.asked and not self._watch.is_reading:
                 return False
-            if self._clock.monotonic() >= now_s + within_s and not self._watch.is_settling:
+            over_s = self._clock.monotonic() - now_s - within_s
+            if over_s >= (_MOST_SETTLING_S if self._watch.is_settling else 0.0):
                 return False
 
     def ask_again(self) -> None:
@@ -194,7 +203,8 @@ class KeyInUse:
     async def _whole(self) -> Secret:
         """Return the first key: read again where its file was written a moment ago, until two reads agree."""
         key = await self._source.read()
-        while 0 <= self._clock.wall() - self._source.written_at < _YOUNG_S:
+        give_up_at = self._clock.monotonic() + _MOST_SETTLING_S
+        while 0 <= self._clock.wall() - self._source.written_at < _YOUNG_S and self._clock.monotonic() < give_up_at:
             await asyncio.sleep(_YOUNG_PAUSE_S)
             again = await self._source.read()
             if again == key:

@@ -58,6 +58,10 @@ class LastFailure:
         self._log(failed.detail, wait_s, left_s, what_to_do if is_new else None)
         return anew(self.error, wait_s)
 
+    def take_over(self, other: LastFailure) -> None:
+        """What failed there has failed here."""
+        self.error, self.key_rejected = other.error, other.key_rejected
+
     def forget(self) -> None:
         """There is a token, or another key."""
         self.error = None

@@ -103,6 +103,11 @@ class Pace:
         self._not_before = now_s + wait_s
         return wait_s
 
+    def take_over(self, other: Pace) -> None:
+        """Hold back what was held back there."""
+        self._began.extend(other._began)
+        self._not_before, self._failures, self._refusals = other._not_before, other._failures, other._refusals
+
     def start_over(self) -> None:
         """Forget the failures: another key, or a token. The budget forgets nothing."""
         self._failures = self._refusals = 0

@@ -14,7 +14,6 @@ import math
 from typing import Any
 
 from sidecar.credentials.credential import Credential
-from sidecar.credentials.status import Trigger
 
 _LOOK_S = 0.05
 
@@ -30,19 +29,27 @@ class Successor(Credential):
 
     def __init__(self, *others: Any, before: Credential, same_issue: bool, **named: Any) -> None:
         super().__init__(*others, **named)
-        self._key_before = before._key.secret if same_issue else None
+        before._notice_clock()  # by this clock's first reading, what it has moved before would be forgotten
+        self._before, self._same_issue = before, same_issue
+        self._wanted = "key_change"
+        if same_issue:
+            self._key.take_over(before._key)
+            self._failure.take_over(before._failure)
+            self._pace.take_over(before._pace)
+            self._wanted = before._wanted or (before._makes if before._in_flight else None)
         token = before.current()
         if token is None:
+            self._wanted = self._wanted or "start"
             return
         late_s = 0.0 if token.expires_at == math.inf else token.expires_at - before._in_use.expires_at
         self._in_use.take(token, self._rng(), late_s)
-        self._wanted = None if same_issue else "key_change"
 
-    async def _due(self) -> Trigger:
-        before, self._key_before = self._key_before, None
-        if before is not None and self._in_use.token is not None and before != self._key.secret:
-            self._want_new_key()  # the source held another by the time that it was read here
-        return await super()._due()
+    async def run(self) -> None:
+        """As any other; what is rejected on the old routes from now on is replaced by this one's token."""
+        if self._same_issue:
+            self._before._heir = self
+        del self._before
+        await super().run()
 
 
 async def until_nobody_waits(credential: Credential, most_s: float) -> None:

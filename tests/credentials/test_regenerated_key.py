@@ -145,3 +145,27 @@ async def test_both_exchanges_are_told_to_the_watcher() -> None:
         told = [(record.trigger, record.outcome) for record in kept.records.told]
         assert told == [("start", "ok"), ("rejection", "key_rejected"), ("key_change", "ok")]
         assert all(record.duration_s <= 0.02 for record in kept.records.told)
+
+
+class Restless(FakeKeySource):
+    """Holds something else at each look, from some moment on."""
+
+    restless = False
+
+    async def read(self) -> Secret:
+        """Return what it holds now."""
+        key = await super().read()
+        return Secret(f"written-{self.reads}") if self.restless else key
+
+
+@in_virtual_time
+async def test_a_file_that_never_settles_does_not_hold_the_refusal_up() -> None:
+    """Those who wait are told in seconds."""
+    source = Restless()
+    async with keeping(good_keys=[GOOD_KEY], source=source) as kept:
+        old = await kept.credential.wait()
+        source.restless = True
+        kept.exchanger.good_keys = set()
+        replacement, took_s = await timed(kept.credential.replacement(old))
+        assert replacement is None and took_s <= REPLACED_WITHIN_S + 4 * SETTLE_S
+        assert kept.state == "key_rejected"

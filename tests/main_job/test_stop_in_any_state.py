@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import Wire, response, silent, upstream
+from tests.cli.command import environment
+from tests.fakes import Wire, response, silent, until, upstream
 from tests.main_job.client import Admin, Client
-from tests.main_job.configuration import Section
+from tests.main_job.configuration import Section, route
 from tests.main_job.process import SidecarProcess, running
 from tests.ports import free_port
 
@@ -82,6 +84,24 @@ async def test_before_the_first_token(tmp_path: Path) -> None:
         async with stopped(sidecar, 0.0):
             pass
         await endpoint.connections[0].ended(1.0)
+
+
+async def test_before_the_start_is_done(tmp_path: Path) -> None:
+    """The gate's token comes from a program that takes its time."""
+    asked = tmp_path / "asked"
+    command = {"command": ["sh", "-c", f"touch {asked}; exec sleep 30"]}
+    routes = [route("crm", "http://127.0.0.1:9", None)]
+    sidecar = SidecarProcess(tmp_path, {"routes": routes, "gate": {"require_token": command}})
+    with subprocess.Popen(sidecar.command, env=environment(None)) as process:
+        try:
+            await until(asked.exists, within_s=10)
+            began_at = time.monotonic()
+            process.terminate()
+            await until(lambda: process.poll() is not None, within_s=10)
+            assert time.monotonic() - began_at < 1.0 + SPARE_S
+        finally:
+            process.kill()
+    assert process.returncode == 0
 
 
 async def test_in_back_off(tmp_path: Path) -> None:

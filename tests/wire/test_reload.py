@@ -165,6 +165,24 @@ async def test_a_wrong_configuration_changes_nothing() -> None:
             assert (await running.ask()).status == 404
 
 
+async def test_a_reload_that_breaks_shows_like_a_wrong_configuration() -> None:
+    """A defect of ours in reading it; its text could hold anything."""
+
+    def broken() -> Config:
+        raise ZeroDivisionError("the-key")
+
+    async with upstream(always(response())) as server:
+        loads = Loads(config(route_to(server.port)))
+        loads.loaded = broken
+        async with sidecar(route_to(server.port), load=loads) as running:
+            with pytest.raises(ZeroDivisionError):
+                await running.app.reload()
+            assert running.app.last_reload is not None and "ZeroDivisionError" in running.app.last_reload.error
+            assert "the-key" not in running.app.last_reload.error
+            assert not running.app.gauges().reload_successful
+            assert (await running.ask()).status == 200
+
+
 async def test_listeners_come_and_go(tmp_path: object) -> None:
     """A new address is served; one that is gone is closed, and its open connections finish."""
     path = f"{tmp_path}/app.sock"
