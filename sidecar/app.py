@@ -24,6 +24,7 @@ from sidecar.config.values import Config
 from sidecar.credentials.status import CredentialStatus
 from sidecar.doors import Doors, as_bound, close_all
 from sidecar.errors import Answerable, ConfigError, KeyUnavailable, NothingToReload, StartError
+from sidecar.log import RELOAD_LOGGER
 from sidecar.passed_sockets import PassedSockets
 from sidecar.sockets import UnixSocket
 from sidecar.stats import Stats
@@ -47,6 +48,7 @@ _MOST_SHOWN = 20
 T = TypeVar("T")
 
 _log = logging.getLogger("sidecar")
+_reload_log = logging.getLogger(RELOAD_LOGGER)
 
 
 class App:
@@ -237,7 +239,7 @@ class App:
                 await self._take(config)
         except (ConfigError, StartError) as error:
             self.last_reload = Reload(self._clock.wall(), _shortened(str(error)))
-            _log.error("the configuration is not taken, the old one stays: %s", self.last_reload.error)
+            _reload_log.error("the configuration is not taken, the old one stays: %s", self.last_reload.error)
             raise
         except NothingToReload:
             raise
@@ -247,7 +249,7 @@ class App:
             raise
         self.last_reload = Reload(self._clock.wall())
         self._taken_at = self._clock.wall()
-        _log.info("the configuration is taken")
+        _reload_log.info("the configuration is taken")
 
     async def _loaded(self, load: Callable[[], Config]) -> Config:
         """Read the configuration while requests go on: a large file takes a second, one on a dead disk for ever."""
@@ -301,7 +303,7 @@ class App:
 
     async def stop(self) -> None:
         """Drain: not ready from now on, accepting for `lame_duck_s`, then at most `most_s` for what runs."""
-        self.draining = True
+        self.draining = self._listener.leaving = True
         drain = self._config.drain
         if drain.lame_duck_s:
             await asyncio.sleep(drain.lame_duck_s)

@@ -46,7 +46,10 @@ def main(argv: list[str] | None = None) -> int:
     """
     given = sys.argv[1:] if argv is None else argv
     try:
-        return _dispatch(given)
+        code = _dispatch(given)
+        if sys.stdout is not None:  # it may be closed
+            sys.stdout.flush()
+        return code
     except SystemExit as end:  # argparse, after its help or its complaint
         return end.code if isinstance(end.code, int) else _WRONG
     except KeyboardInterrupt:
@@ -54,6 +57,10 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read standard output has left; the interpreter must not try to flush it once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _complain(f"standard output cannot be written: {_reason(error)}")
         return _FAILED
 
 

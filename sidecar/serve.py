@@ -41,6 +41,8 @@ def run(load: Callable[[], Config], environ: Mapping[str, str]) -> int:
         ConfigError: the configuration is wrong.
         StartError: an address is in use.
     """
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload: it would end the process
     _occupy_standard_streams()
     harden(environ)
     manager = ServiceManager(os.environ)

@@ -167,6 +167,13 @@ def test_a_storm_of_one_message_is_bounded() -> None:
     assert "left_out" not in vars(quiet)
 
 
+def test_what_became_of_each_reload_is_told() -> None:
+    """Somebody has asked for it, and no app can."""
+    limit = log.RateLimited(most=2)
+    records = [logging.LogRecord(log.RELOAD_LOGGER, logging.ERROR, "", 0, "not taken", (), None) for _ in range(9)]
+    assert all(limit.filter(record) for record in records)
+
+
 def test_a_storm_of_others_messages_is_bounded() -> None:
     """Each text is another, as asyncio's are, which hold addresses; ours do not, so they are told apart."""
     limit = log.RateLimited(20, clock=lambda: 0.0)

@@ -261,7 +261,7 @@ class Credential:
             consecutive_failures=self._history.failures,
             last_exchange=self._history.last,
             recent=self._history.recent,
-            error=failure.detail if failure is not None else None,
+            error=self._failure.what,
             remedy=failure.remedy if failure is not None else None,
             hopeless_for_s=self._verdicts.hopeless_for_s(self.current()),
         )

@@ -25,7 +25,8 @@ class LastFailure:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self.error: CredentialError | None = None
+        self.error: CredentialError | None = None  # for requests, which have no token then
+        self.what: str | None = None  # for operators: there may still be a token
         self.key_rejected = False
 
     def no_key(self, problem: str, key_remedy: str) -> CredentialError:
@@ -34,6 +35,7 @@ class LastFailure:
         if self.error is None or self.error.detail != problem:
             _log.error("credential %s: %s; what to do: %s", self._name, problem, what_to_do)
         self.error = NoToken(problem, reason="no_key", retry_after_s=1, remedy=what_to_do)
+        self.what = problem
         return self.error
 
     def note(self, failed: ExchangeFailed, key_remedy: str, *, wait_s: float, left_s: float) -> CredentialError:
@@ -50,9 +52,9 @@ class LastFailure:
         what_to_do = remedy(failed.cause, key_remedy)
         if failed.outcome == "key_rejected":
             self.key_rejected = True
-            self.error = KeyRejected(detail, reason="key_rejected", remedy=what_to_do)
+            self.error, self.what = KeyRejected(detail, reason="key_rejected", remedy=what_to_do), failed.detail
         elif not self.key_rejected:
-            self.error = NoToken(detail, reason="no_token", remedy=what_to_do)
+            self.error, self.what = NoToken(detail, reason="no_token", remedy=what_to_do), failed.detail
         assert self.error is not None  # noqa: S101  # this one, or the refusal before it
         is_new = before is None or before.remedy != what_to_do
         self._log(failed.detail, wait_s, left_s, what_to_do if is_new else None)
@@ -60,17 +62,17 @@ class LastFailure:
 
     def take_over(self, other: LastFailure) -> None:
         """What failed there has failed here."""
-        self.error, self.key_rejected = other.error, other.key_rejected
+        self.error, self.what, self.key_rejected = other.error, other.what, other.key_rejected
 
     def forget(self) -> None:
         """There is a token, or another key."""
-        self.error = None
+        self.error = self.what = None
         self.key_rejected = False
 
     def excuse(self) -> None:
         """What failed before need not fail now; but a refused key is still refused."""
         if not self.key_rejected:
-            self.error = None
+            self.error = self.what = None
 
     def _log(self, detail: str, wait_s: float, left_s: float, what_to_do: str | None) -> None:
         """An error is logged where requests fail, or will when the token that is left has expired."""
@@ -80,4 +82,4 @@ class LastFailure:
             text += f"; the token in use is valid for {left_s:.0f} s more"
         if what_to_do is not None:
             text += f"; what to do: {what_to_do}"
-        log("credential %s: no token from the exchange: %s", self._name, text)
+        log("credential %s: no new token from the exchange: %s", self._name, text)

@@ -155,7 +155,7 @@ class ClientConnection(Endpoint):
     @property
     def keeps_alive(self) -> bool:
         """Whether there may be a next request on this connection, as far as our side goes."""
-        return not self._listener.draining and (not self._over or bool(self._buffer))
+        return not self._listener.leaving and (not self._over or bool(self._buffer))
 
     async def drained(self) -> None:
         """Wait until the app has taken enough of its answer for the next one to be worth making."""

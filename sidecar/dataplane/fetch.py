@@ -126,6 +126,7 @@ class _Taken:
         if self._left >= 0:
             self.pieces.append(piece)
         elif self._body is not None:
+            self.pieces.clear()
             self._body.detach()
             self._body.fail(TooLong())
 

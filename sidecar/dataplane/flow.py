@@ -228,6 +228,8 @@ class Body:
 
     def feed(self, piece: bytes) -> None:
         """Take in the next bytes."""
+        if self.error is not None:
+            return  # what is still read of a body that was given up
         if self._kept is not None:
             self._keep(piece)
         sink = self._sink

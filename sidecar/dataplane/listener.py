@@ -75,6 +75,8 @@ class Listener:
         self.limits = limits
         self.reader = reader
         self.draining = False
+        # From here on each answer is the last of its connection; new ones may still come.
+        self.leaving = False
         self.connections: set[ClientConnection] = set()
         self._being_told: set[ClientConnection] = set()
         # Whom to look at when. To look at all of 10,000 idle connections twice a second takes 10 ms each time (cache
@@ -168,7 +170,7 @@ class Listener:
 
         What an app has sent may still be in the kernel; and who has only connected yet may be about to send.
         """
-        self.draining = True
+        self.draining = self.leaving = True
         for connection in tuple(self.connections):
             if connection.is_idle and connection.is_new:
                 self._loop.call_later(JUST_CONNECTED_S, connection.drain)

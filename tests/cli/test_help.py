@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from sidecar.cli import COMMANDS, main, overview, parser_of
@@ -65,3 +69,12 @@ def test_a_wrong_command_line(arguments: list[str], said: str, capsys: pytest.Ca
     captured = capsys.readouterr()
     assert said in captured.err
     assert captured.out == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_under_standard_output_is_told() -> None:
+    """In one line, and by the exit code."""
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([sys.executable, "-m", "sidecar", "version"], stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr == b"sidecar: standard output cannot be written: No space left on device\n"

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from sidecar.dataplane.client import ClientConnection
+from sidecar.dataplane.flow import Body
 from sidecar.dataplane.limits import PoolLimits
 from tests.fakes import ScriptedUpstream, Tokens, Wire, response, until, upstream
 from tests.wire.running import Running, exchanging, in_front_of
@@ -104,3 +105,17 @@ async def test_an_app_that_leaves_while_its_large_body_waits() -> None:
         go_on.set()
         await asyncio.sleep(0.05)
         assert all(request.method == b"GET" for request in server.requests)
+
+
+def test_a_body_that_was_given_up_holds_nothing_more() -> None:
+    """What the loop still reads of an answer that is too long, before its connection is cut, is not kept."""
+
+    class Source:
+        def pause_reading(self) -> None: ...
+
+        def resume_reading(self) -> None: ...
+
+    body = Body(Source(), None)
+    body.fail(ValueError())
+    body.feed(b"x" * 1000)
+    assert body.held == [] and body.held_bytes == 0
