@@ -31,10 +31,10 @@ _CHANGE_FOUND_BY_ITSELF = "; a change at the vendor is found by itself within 5 
 _TRIED_AGAIN = "; it is tried again by itself"
 
 # A new token was rejected as well: said of routes, and of the token.
-NO_HELP_REASON = "The upstream rejected a token that had just been exchanged."
+NO_HELP_REASON = "The upstream rejected the newest token that this credential can get."
 NO_HELP_REMEDY = (
     "Exchanging again will not help: ask the upstream's administrator to give the key's owner access to what was asked"
-    " for (role, scope, project, plan), or check that the credential's key is one for this upstream and that"
+    " for (role, scope, project, plan), or check that the credential's key is a valid one for this upstream and that"
     " `inject` puts the token where it is looked for. It ends by itself."
 )
 
