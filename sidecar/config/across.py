@@ -106,7 +106,8 @@ def _check_key_sources(draft: Draft, notes: Notes) -> None:
             state = "is empty" if key.name in notes.environ else "is not set"
             notes.wrong(f"{at}.env", f"{variable(key.name)} {state}")
         elif key.kind == "file" and not os.path.isfile(key.name):
-            notes.warn(f"{at}.file", "there is no such file yet")
+            what = "is a directory: name the file in it" if os.path.isdir(key.name) else "there is no such file yet"
+            notes.warn(f"{at}.file", what)
         elif key.kind == "systemd" and not os.path.isfile(key.name):
             notes.warn(f"{at}.systemd", "systemd has given no such credential: LoadCredential= in the unit does")
         elif key.kind == "keyring" and not _has_keyring():

@@ -59,6 +59,8 @@ def test_a_key_file_can_come_from_the_environment() -> None:
     config = load(path=None, flags={"preset": "giantcontext"}, environ={"SIDECAR_API_KEY_FILE": "/nowhere/key"})
     assert (config.credentials[0].api_key.kind, config.credentials[0].api_key.name) == ("file", "/nowhere/key")
     assert config.warnings == ("SIDECAR_API_KEY_FILE: credential.api_key.file: there is no such file yet",)
+    config = load(path=None, flags={"preset": "giantcontext"}, environ={"SIDECAR_API_KEY_FILE": "/"})
+    assert config.warnings == ("SIDECAR_API_KEY_FILE: credential.api_key.file: is a directory: name the file in it",)
 
 
 def test_without_a_preset_the_credential_is_called_default() -> None:
