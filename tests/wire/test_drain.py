@@ -6,10 +6,12 @@ import asyncio
 import select
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from sidecar import assembly
 from sidecar.config.values import Address, Config, DrainConfig
 from sidecar.dataplane.listener import JUST_CONNECTED_S
 from sidecar.errors import NothingToReload
@@ -228,3 +230,57 @@ async def test_a_reload_that_is_under_way_opens_nothing_any_more(tmp_path: Path)
             with pytest.raises(NothingToReload):
                 await reloading
             assert not path.exists()
+
+
+async def test_clients_that_connect_without_pause_do_not_keep_it_from_ending() -> None:
+    """For each that is let in from the kernel's queue another one comes, as soon as the loop turns."""
+    async with in_front_of(always(response()), drain=DrainConfig(most_s=0.2)) as (running, _):
+        to, loop = ("127.0.0.1", running.port), asyncio.get_running_loop()
+        came: list[socket.socket] = []
+        coming = True
+
+        def another() -> None:
+            with suppress(OSError):
+                came.append(socket.create_connection(to, 1))
+                if coming and len(came) < 500:
+                    loop.call_soon(another)
+
+        another()
+        stopping = asyncio.create_task(running.app.stop())
+        try:
+            async with asyncio.timeout(3):
+                await stopping
+            assert len(came) < 500
+        finally:
+            coming = False
+            for sock in came:
+                sock.close()
+
+
+async def test_a_reload_that_is_being_put_together_opens_nothing_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is read, and what callers must send is still being fetched when the stop begins."""
+    go_on, fetching = asyncio.Event(), asyncio.Event()
+    path = tmp_path / "late.sock"
+
+    async def slowly(*_: object) -> None:
+        fetching.set()
+        await go_on.wait()
+
+    async with upstream(always(response())) as server:
+        route = route_to(server.port)
+        late = config(route, listen=(LOCAL, Address(path=str(path))))
+        async with sidecar(route, load=lambda: late) as running:
+            monkeypatch.setattr(assembly, "gate_token", slowly)
+            before = running.app._parts
+            reloading = asyncio.create_task(running.app.reload())
+            await fetching.wait()
+            async with asyncio.timeout(2):
+                await running.app.stop()
+            go_on.set()
+            done = (await asyncio.gather(reloading, return_exceptions=True))[0]
+            opened = list(running.app.listeners)
+            running.app.abort()
+            assert isinstance(done, NothingToReload) and not opened
+            assert running.app._parts is before and not path.exists()

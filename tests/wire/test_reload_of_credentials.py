@@ -153,3 +153,56 @@ async def test_a_file_that_takes_long_holds_up_nobody() -> None:
             go_on.set()
             await reloading
             assert running.app.gauges().reload_successful
+
+
+async def test_a_token_that_is_rejected_after_the_reload_is_replaced() -> None:
+    """The request was on its way before it: it gets the new token of the credential that is there now."""
+    may_answer = asyncio.Event()
+
+    async def script(wire: Wire) -> None:
+        while True:
+            request = await wire.request()
+            token = request.value("authorization") or b"none"
+            if request.target == b"/slow" and token == b"Bearer token-1":
+                await may_answer.wait()
+                await wire.send(response(b"no", status="401 Unauthorized"))
+            else:
+                await wire.send(response(token))
+
+    tokens = Tokens()
+    async with upstream(tokens) as endpoint, upstream(script) as server:
+        route, old = route_to(server.port), exchanging(endpoint.port)
+        loads = Loads(config(route, credential=replace(old, refresh=RefreshRules(window_s=5.0))))
+        async with sidecar(route, credential=old, load=loads) as running:
+            assert await answered(running) == b"Bearer token-1"
+            let_go = running.app._tasks[running.app._parts.credentials["crm"].credential]
+            asking = asyncio.create_task(running.ask("GET", "/slow"))
+            await until(lambda: len(server.requests) == 2)
+            await running.app.reload()
+            await until(let_go.done)
+            may_answer.set()
+            async with asyncio.timeout(2):
+                answer = await asking
+            assert (answer.status, answer.body, tokens.count) == (200, b"Bearer token-2", 2)
+            assert await answered(running) == b"Bearer token-2"
+
+
+async def test_a_token_found_bad_after_the_reload_is_renewed() -> None:
+    """Where nobody waits for the new one: the credential that is there now fetches it."""
+    tokens = Tokens()
+    async with upstream(tokens) as endpoint, upstream(echo) as server:
+        route, old = route_to(server.port), exchanging(endpoint.port)
+        loads = Loads(config(route, credential=replace(old, refresh=RefreshRules(window_s=5.0))))
+        async with sidecar(route, credential=old, load=loads) as running:
+            assert await answered(running) == b"Bearer token-1"
+            credential = running.app._parts.credentials["crm"].credential
+            token = credential.current()
+            assert token is not None
+            task = running.app._tasks[credential]
+            await running.app.reload()
+            await until(task.done)
+            credential.renew_after(token)
+            await until(lambda: tokens.count == 2)
+            async with asyncio.timeout(2):
+                while await answered(running) != b"Bearer token-2":
+                    pass
