@@ -22,7 +22,7 @@ LONG = bool(os.environ.get("SIDECAR_LONG"))
 COUNT = 9_500 if LONG else 1_000  # the limit is half of the file descriptors, and 10,000 at most
 IDLE_TIMEOUT_S = 40.0 if LONG else 3.0
 AT_ONCE = 50
-# RELIABILITY has 150 MiB for 10,000; it is about 3.5 KiB for each, and what the first of them make once.
+# At most 150 MiB for 10,000 are wanted; it is about 3.5 KiB for each, and what the first of them make once.
 MOST_BYTES_EACH = 6 * 1024
 MOST_BYTES_ONCE = 4 * 1024 * 1024
 
