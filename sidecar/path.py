@@ -277,7 +277,10 @@ class Path:
         keep_alive = whole and trip.head.keep_alive and client.keeps_alive and not error.closes
         if not isinstance(error, UpstreamError):
             self._refusals.count(error.reason, route.name if route is not None else "")
-        _log.warning("%s: %s (%d)", route.name if route is not None else "-", error.detail, error.status)
+        if route is None:
+            _log.warning("refused: %s (%d)", error.detail, error.status)  # a flood of these hides none of a route's
+        else:
+            _log.warning("%s: %s (%d)", route.name, error.detail, error.status)
         client.transport.write(problem(error, close=not keep_alive, without_body=trip.head.method == b"HEAD"))
         if keep_alive:
             return True
