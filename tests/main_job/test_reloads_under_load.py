@@ -148,7 +148,7 @@ async def test_bad_files_on_a_reload(tmp_path: Path, nginx: Nginx) -> None:
                 assert (await client.ask("GET", "/crm/")).status == 200, name
                 assert time.monotonic() - began_at < 3, name
                 await until(lambda: sidecar.output().count("\n") > lines, within_s=5)  # noqa: B023
-                said = [line for line in sidecar.output().splitlines()[lines:] if "sidecar.access" not in line]
+                said = [line for line in sidecar.output().splitlines()[lines:] if '"error"' in line]
                 assert len(said) == 1 and word in said[0] and "old one stays" in said[0], (name, said)
                 replaced(sidecar.file, "missing")
                 sidecar.configure(good)
