@@ -67,7 +67,8 @@ _FRAMES = frozenset((b"content-length", b"transfer-encoding"))
 _match_request_line = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/1\.([01])\r\n").match
 _match_status_line = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t -~\x80-\xff]*)?\r\n").match
 # Control characters, LF without CR, and CR without LF (RFC 9112 2.2, RFC 9110 5.5).
-_find_no_text = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)").search
+_LF = 0x0A
+_TEXT = bytes(byte for byte in range(256) if (byte >= 0x20 and byte != 0x7F) or byte in b"\t\r\n")
 # A method is any token (RFC 9110 9.1). llhttp knows 34, and what else it looks at depends on it for some:
 # all but these are a POST to it.
 _TO_LLHTTP = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS".split())
@@ -222,7 +223,15 @@ def is_no_text(lines: bytes | bytearray, at: int = 0) -> bool:
 
     Without looking, one whose lines end with LF alone would be waited for until its time is over.
     """
-    return _find_no_text(lines, max(0, at - 1)) is not None  # what was a CR at the end may be a bare one by now
+    start = max(0, at - 1)  # what was a CR at the end may be a bare one by now
+    if start and lines[start] == _LF:
+        start -= 1  # its own CR
+    new = lines[start:]
+    # Counted, not searched by a regular expression: 64 KiB of a flood cost 0.6 ms that way.
+    pairs = new.count(b"\r\n")
+    if new.count(b"\n") != pairs or new.count(b"\r") - new.endswith(b"\r") != pairs:
+        return True
+    return bool(new.translate(None, _TEXT))
 
 
 def _absolute_form(head: RequestHead) -> None:

@@ -28,9 +28,6 @@ CHUNKS = 1_000_000 if LONG else 100_000
 PIPELINED = 10_000 if LONG else 1_000
 SINGLE_BYTES = 60_000 if LONG else 5_000
 REFUSED = 40
-# A head that does not end is looked through for what no head may hold as it comes, up to 64 KiB: 0.6 ms on an idle
-# machine, where it comes in pieces. On a busy one it is there at once, and too large before it is looked through.
-LOOKED_THROUGH_S = REFUSED * 0.001
 CHUNKED = "Transfer-Encoding: chunked"
 HUGE_BYTES = 200_000
 
@@ -155,7 +152,7 @@ async def least_s(process: SidecarProcess, app: Client, step: Step) -> float:
 
 @pytest.mark.timeout(300)
 async def test_what_is_made_to_cost(tmp_path: Path) -> None:
-    """Three times its honest like at most, beside a look through 64 KiB for each that is refused, and 10 MiB."""
+    """Three times its honest like at most, and 10 MiB."""
     async with upstream(serve) as server:
         configuration = {
             "upstream": f"http://127.0.0.1:{server.port}",
@@ -176,6 +173,6 @@ async def test_what_is_made_to_cost(tmp_path: Path) -> None:
                     f"{name}: {costly_s * 1000:.1f} ms against {honest_s * 1000:.1f}, {grown_bytes / MIB:+.1f} MiB"
                 )
                 print(figures)
-                if costly_s > MOST_TIMES * honest_s + LOOKED_THROUGH_S or grown_bytes > MOST_GROWTH_BYTES:
+                if costly_s > MOST_TIMES * honest_s or grown_bytes > MOST_GROWTH_BYTES:
                     wrong.append(figures)
             assert not wrong
