@@ -81,6 +81,7 @@ async def test_before_the_first_token(tmp_path: Path) -> None:
     """The exchange hangs, and nobody waits for it: it ends at once. The token endpoint sees it leave."""
     async with upstream(silent) as endpoint, running(tmp_path, exchanging(endpoint.port), ENVIRON) as sidecar:
         assert (await Admin(sidecar.admin_port).ask("GET", "/readyz")).status == 503
+        await until(lambda: len(endpoint.connections) == 1)  # the exchange has begun
         async with stopped(sidecar, 0.0):
             pass
         await endpoint.connections[0].ended(1.0)
