@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.cli import COMMANDS, main, overview, parser_of
+from sidecar.cli import COMMANDS, command_of, main, overview, parser_of
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_fits_one_screen(text: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_example_is_a_command_line_that_is_taken(name: str) -> None:
     """What the help shows can be typed."""
-    words = COMMANDS[name].example.partition(" && ")[0].partition(" > ")[0].split()
+    words = command_of(name).EXAMPLE.partition(" && ")[0].partition(" > ")[0].split()
     assert words[:2] == ["sidecar", name]
     parser_of(name).parse_args(words[2:])
 
