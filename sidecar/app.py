@@ -1,6 +1,6 @@
 """The composition root: builds everything from a `Config`, starts it, reloads it, drains it.
 
-The only place that makes long-lived tasks and servers. A start goes
+The only place that starts long-lived tasks and servers. A start goes
 in this order, because it is measured: the sockets are bound and listening
 before what serves them is loaded (0.1 s), so that an app that connects
 at once waits in the kernel's queue instead of being refused.
@@ -12,9 +12,9 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from sidecar import __version__
@@ -28,6 +28,7 @@ from sidecar.log import RELOAD_LOGGER
 from sidecar.passed_sockets import PassedSockets
 from sidecar.sockets import UnixSocket
 from sidecar.stats import Stats
+from sidecar.tasks import QUICK_S, Tasks, cancelled
 
 if TYPE_CHECKING:
     from sidecar.admin.server import AdminServer
@@ -40,12 +41,8 @@ if TYPE_CHECKING:
 
 # Deadlines are checked this often, for all connections together: a timer per request would cost more than it is worth.
 SWEEP_S = 0.5
-# What should take a moment may not hold up a stop for longer.
-_QUICK_S = 0.5
 # Of the mistakes of a configuration, in the status and the log.
 _MOST_SHOWN = 20
-
-T = TypeVar("T")
 
 _log = logging.getLogger("sidecar")
 _reload_log = logging.getLogger(RELOAD_LOGGER)
@@ -87,8 +84,7 @@ class App:
         # Made by start()
         self._doors = Doors(passed)
         self._admin_socket: socket.socket | None = None
-        self._tasks: dict[object, asyncio.Task[None]] = {}
-        self._tasks_running = 0
+        self._tasks = Tasks()
         # Those that a reload has let go too, for as long as a request is still using them.
         self._pools: WeakSet[Pool] = WeakSet()
         self._parts: Parts
@@ -121,8 +117,8 @@ class App:
         await self._doors.open(bound, self._listener, config.gate)
         self._run_credentials()
         await self._serve_admin()
-        self._start_task("sweep", self._sweep())
-        self._start_task("names", follow_names(self._pools))
+        self._tasks.start("sweep", self._sweep())
+        self._tasks.start("names", follow_names(self._pools))
 
     async def _assembled(self, config: Config, before: Parts | None) -> Parts:
         from sidecar.assembly import assemble, gate_token
@@ -150,7 +146,7 @@ class App:
         )
         self._listener = Listener(
             self._path.serve,
-            self._spawn,
+            self._tasks.spawn,
             limits=self._parts.limits,
             most_connections=limits.connections or most_connections(),
             reader=self._parts.reader,
@@ -164,23 +160,10 @@ class App:
         _log.warning("turned away: %s (%d)", error.detail, error.status)
         return problem(error, close=True)
 
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(work)
-        task.add_done_callback(self._task_done)
-        self._tasks_running += 1
-        return task
-
-    def _task_done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks_running -= 1
-        _report(task)
-
     def _run_credentials(self) -> None:
         for made in self._parts.credentials.values():
             if made.credential not in self._tasks:
-                self._start_task(made.credential, made.credential.run())
-
-    def _start_task(self, key: object, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks[key] = self._spawn(work)
+                self._tasks.start(made.credential, made.credential.run())
 
     async def _sweep(self) -> None:
         """End what is past its deadline, on both sides."""
@@ -208,7 +191,7 @@ class App:
         admin = self._config.admin
         endpoints = Endpoints(self, Metrics(self).render, quit_enabled=admin.quit, now=self._clock.wall)
         self._admin = AdminServer(
-            endpoints, self._spawn, loopback=admin.listen.is_loopback, own_hosts=self._config.gate.hosts
+            endpoints, self._tasks.spawn, loopback=admin.listen.is_loopback, own_hosts=self._config.gate.hosts
         )
         await self._admin.start(self._admin_socket)
         _log.info("admin listener on %s", as_bound(admin.listen, self._admin_socket))
@@ -289,14 +272,14 @@ class App:
         kept = parts.credentials.values()
         for made in before.credentials.values():
             if made not in kept:
-                self._spawn(self._let_go(made, self._tasks.pop(made.credential)))
+                self._tasks.spawn(self._let_go(made, self._tasks.take_out(made.credential)))
 
     async def _let_go(self, made: Made, task: asyncio.Task[None]) -> None:
         """End a credential whose place another has taken, once nobody waits for its token any more."""
         from sidecar.credentials.succession import until_nobody_waits
 
         await until_nobody_waits(made.credential, self._config.limits.wait_for_token_s)
-        await _cancelled(task)
+        await cancelled(task)
         await made.exchanger.close()
 
     # Stopping
@@ -308,13 +291,13 @@ class App:
         if drain.lame_duck_s:
             await asyncio.sleep(drain.lame_duck_s)
         with suppress(TimeoutError):
-            async with asyncio.timeout(_QUICK_S), self._reloading:
+            async with asyncio.timeout(QUICK_S), self._reloading:
                 pass  # half of a reload would open again what is closed here
         await self._doors.close()
         self._listener.drain()
         if cut := await self._listener.emptied(drain.most_s):
             _log.warning("connections that had not finished within drain.most, and were cut: %d", cut)
-        await _cancelled(*self._tasks.values())
+        await self._tasks.stop()
         for made in self._parts.credentials.values():
             await made.exchanger.close()
         for pool in tuple(self._pools):
@@ -414,7 +397,7 @@ class App:
                 (name, route.pool.idle_count, route.pool.busy_count) for name, route in self._parts.by_name.items()
             ],
             reload_successful=self.last_reload is None or not self.last_reload.error,
-            tasks=self._tasks_running,
+            tasks=self._tasks.running,
             reload_at=self._taken_at,
             insecure=self._config.insecure_count,
         )
@@ -428,23 +411,3 @@ def _shortened(mistakes: str) -> str:
         if len(lines) <= _MOST_SHOWN
         else "\n".join([*lines[:_MOST_SHOWN], f"and {len(lines) - _MOST_SHOWN} more"])
     )
-
-
-async def _cancelled(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=_QUICK_S)
-
-
-def _report(task: asyncio.Task[Any]) -> None:
-    """A task that ends with an error of ours is a defect: say so, and go on."""
-    if not task.cancelled() and task.exception() is not None:
-        error = task.exception()
-        # The type and place only: the error's text could hold what it was working on.
-        place = ""
-        trace = error.__traceback__ if error is not None else None
-        while trace is not None:
-            place = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
-            trace = trace.tb_next
-        _log.error("a task failed: %s at %s; please report this", type(error).__name__, place)

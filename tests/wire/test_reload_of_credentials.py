@@ -175,7 +175,7 @@ async def test_a_token_that_is_rejected_after_the_reload_is_replaced() -> None:
         loads = Loads(config(route, credential=replace(old, refresh=RefreshRules(window_s=5.0))))
         async with sidecar(route, credential=old, load=loads) as running:
             assert await answered(running) == b"Bearer token-1"
-            let_go = running.app._tasks[running.app._parts.credentials["crm"].credential]
+            let_go = running.app._tasks.named[running.app._parts.credentials["crm"].credential]
             asking = asyncio.create_task(running.ask("GET", "/slow"))
             await until(lambda: len(server.requests) == 2)
             await running.app.reload()
@@ -198,7 +198,7 @@ async def test_a_token_found_bad_after_the_reload_is_renewed() -> None:
             credential = running.app._parts.credentials["crm"].credential
             token = credential.current()
             assert token is not None
-            task = running.app._tasks[credential]
+            task = running.app._tasks.named[credential]
             await running.app.reload()
             await until(task.done)
             credential.renew_after(token)
