@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import kubernetes_validate  # type: ignore[import-untyped]
@@ -67,9 +68,9 @@ def _validator(version: str, api_version: str, kind: str) -> jsonschema.Draft202
 
 
 @cache
-def _definitions(version: str) -> Registry[object]:
+def _definitions(version: str) -> Registry[Any]:
     content = json.loads((_folder(version) / "_definitions.json").read_bytes())
-    registry: Registry[object] = Registry()
+    registry: Registry[Any] = Registry()
     return Resource.from_contents(content) @ registry
 
 
