@@ -104,18 +104,22 @@ def advice_on(status: os.stat_result, description: str, *, mounted: bool, user: 
     """Return what to mend about a key file's mode or owner; None: nothing.
 
     A group may read what another user owns, root for one: that is how the key reaches us, as systemd's
-    credentials and Kubernetes' `fsGroup` do it. Everybody never has to.
+    credentials do it. Everybody never has to.
+
+    Of a file that Kubernetes has put there, nothing is said: which containers mount the volume says who has it, and a
+    mode of 0444 is how it reaches a user that is neither root nor in the pod's `fsGroup`.
 
     Args:
         mounted: whether Kubernetes has put it there, in a volume that nobody writes to.
         user: our own id.
     """
+    if mounted:
+        return None
     mode = stat.S_IMODE(status.st_mode)
-    enough = "a volume's defaultMode 0440 with fsGroup" if mounted else "0600"
-    by_group = mode & _GROUP and status.st_uid == user and not mounted
+    by_group = mode & _GROUP and status.st_uid == user
     if mode & _EVERYBODY or by_group:
-        return f"{description} can be read by others on this machine (mode {mode:04o}); {enough} is enough"
-    if status.st_uid not in (0, user, _NOBODY_KNOWN) and not mounted:
+        return f"{description} can be read by others on this machine (mode {mode:04o}); 0600 is enough"
+    if status.st_uid not in (0, user, _NOBODY_KNOWN):
         return f"{description} belongs to another user (id {status.st_uid}), who can put another key there"
     return None
 
