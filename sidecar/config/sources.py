@@ -13,12 +13,15 @@ from sidecar.config.notes import Notes, refusal
 
 SYSTEM_FILE = "/etc/sidecar/config.yaml"
 
-# Option, environment variable, and the key that both stand for.
+# Option, environment variable, and the key that both stand for. The last two have no flag: they are for containers, so
+# that one upstream needs no file there.
 _OPTIONS = (
     ("listen", "SIDECAR_LISTEN", ("listen",)),
     ("upstream", "SIDECAR_UPSTREAM", ("upstream",)),
     ("preset", "SIDECAR_PRESET", ("credential", "preset")),
     ("admin_listen", "SIDECAR_ADMIN_LISTEN", ("admin", "listen")),
+    ("fail_fast", "SIDECAR_FAIL_FAST", ("fail_fast",)),
+    ("log_level", "SIDECAR_LOG_LEVEL", ("log", "level")),
 )
 _KEY_VARIABLE = "SIDECAR_API_KEY"
 _KEY_FILE_VARIABLE = "SIDECAR_API_KEY_FILE"

@@ -95,8 +95,16 @@ def test_a_key_source_replaces_the_one_in_the_file() -> None:
 
 def test_an_empty_variable_is_none() -> None:
     """Templates often set what they have nothing for."""
-    names = ("LISTEN", "UPSTREAM", "PRESET", "API_KEY", "API_KEY_FILE", "ADMIN_LISTEN", "CONFIG")
+    names = "LISTEN UPSTREAM PRESET API_KEY API_KEY_FILE ADMIN_LISTEN CONFIG FAIL_FAST LOG_LEVEL".split()
     assert load_text(SHORT, {f"SIDECAR_{name}": "" for name in names}).listen == load_text(SHORT).listen
+
+
+def test_what_a_container_sets_by_variables_alone() -> None:
+    """They go before the file, and what else stands in the file's section stays."""
+    text = SHORT + "fail_fast: false\nlog: {level: error, access: true}\n"
+    config = load_text(text, {"SIDECAR_FAIL_FAST": "true", "SIDECAR_LOG_LEVEL": "debug"})
+    assert (config.fail_fast, config.log.level, config.log.access) == (True, "debug", True)
+    assert not load_text(SHORT + "fail_fast: true\n", {"SIDECAR_FAIL_FAST": "false"}).fail_fast
 
 
 def test_two_sources_at_once_are_a_mistake() -> None:
@@ -110,3 +118,5 @@ def test_a_mistake_in_a_flag_or_variable_names_it() -> None:
     assert mistake_in(SHORT, {}, {"admin_listen": "x"}).where == "--admin-listen"
     assert mistake_in(SHORT, {"SIDECAR_PRESET": "giant"}).where == "SIDECAR_PRESET"
     assert mistake_in(SHORT, {}, {"api_key_env": "UNSET"}).where == "--api-key-env"
+    mistake = mistake_in(SHORT, {"SIDECAR_FAIL_FAST": "yes"})
+    assert (mistake.where, mistake.text) == ("SIDECAR_FAIL_FAST", "expected true or false, not 'yes'")
