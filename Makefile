@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 PYTHON = $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell \
 	$(p) -c 'import sys, ensurepip, venv; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
 
-.PHONY: demo test check long cover soak fuzz bench lock clean servers
+.PHONY: demo test check long chart cover soak fuzz bench lock clean servers
 
 demo: $(VENV)/.run
 	@$(BIN)/sidecar demo
@@ -31,6 +31,12 @@ check: $(VENV)/.dev
 # files that look for the variable.
 long: servers
 	@SIDECAR_LONG=1 $(BIN)/pytest $$(grep -rl SIDECAR_LONG tests --include='test_*.py')
+
+# The charts as Helm 3 and Helm 4 render them, each scenario for every Kubernetes whose schemas there are, and the Kustomize
+# component.
+chart: $(VENV)/.dev
+	@$(BIN)/python -m tests.chart.install
+	@SIDECAR_CHART=1 $(BIN)/pytest tests/chart
 
 cover: servers
 	@$(BIN)/pytest --cov --cov-report=term
@@ -56,9 +62,10 @@ lock: $(VENV)/.dev
 	@$(COMPILE) --group fuzz --output-file requirements/fuzz.txt
 	@$(COMPILE) pyproject.toml --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
 	@$(BIN)/python -m tests.servers.install --lock
+	@$(BIN)/python -m tests.chart.install --lock
 
 clean:
-	@rm -rf $(VENV) tests/servers/*/node_modules dist htmlcov .coverage .coverage.* .fuzz .hypothesis \
+	@rm -rf $(VENV) tests/*/*/node_modules dist htmlcov .coverage .coverage.* .fuzz .hypothesis \
 		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 # The servers and clients that nobody here wrote and PyPI does not have: nginx, Prometheus, curl and Java from Debian, an

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.servers import programs
@@ -42,9 +43,9 @@ def install_debian() -> None:
     _run([apt, "-qq", "-y", "--no-install-recommends", "install", *missing])
 
 
-def install_npm() -> None:
-    """Install the pinned npm packages, unless they are there."""
-    for directory in programs.NPM_DIRECTORIES:
+def install_npm(directories: Iterable[Path] = programs.NPM_DIRECTORIES) -> None:
+    """Install the pinned npm packages of these folders, unless they are there."""
+    for directory in directories:
         lock, installed = (directory / name for name in ("package-lock.json", "node_modules/.package-lock.json"))
         if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
             continue
@@ -53,9 +54,9 @@ def install_npm() -> None:
             installed.touch()
 
 
-def lock_npm() -> None:
+def lock_npm(directories: Iterable[Path] = programs.NPM_DIRECTORIES) -> None:
     """Rewrite the lock files with the newest versions that package.json allows."""
-    for directory in programs.NPM_DIRECTORIES:
+    for directory in directories:
         (directory / "package-lock.json").unlink(missing_ok=True)
         _npm(directory, "install", "--package-lock-only", "--ignore-scripts")
 

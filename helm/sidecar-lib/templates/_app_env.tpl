@@ -1,4 +1,4 @@
-{{/* Variables that tell the app where the sidecar is: for its container's `env`. */}}
+{{/* Variables that tell the app where the sidecar is, as items of a list: for its container's `env`. */}}
 {{- define "sidecar.appEnv" -}}
 {{- $values := include "sidecar.values" . | fromYaml -}}
 {{- $url := printf "http://127.0.0.1:%d" (int $values.ports.proxy) -}}

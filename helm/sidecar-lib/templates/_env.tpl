@@ -20,7 +20,7 @@ where its file is. Called with the library's values.
 {{- end }}
 # Probes and Prometheus dial the pod's address. Beyond loopback it serves health and metrics alone.
 - name: SIDECAR_ADMIN_LISTEN
-  value: {{ printf "0.0.0.0:%d" (int .ports.admin) | quote }}
+  value: {{ printf "%s:%d" .adminAddress (int .ports.admin) | quote }}
 {{- if .failFast }}
 - name: SIDECAR_FAIL_FAST
   value: "true"
