@@ -1,8 +1,8 @@
-"""Writes the table of a chart's values into its README, from values.yaml: `python -m helm.tools.values_table [--check]`.
+"""Writes the table of each chart's values into its README: `python -m helm.tools.values_table [--check]`.
 
-The comment right above a key is its meaning; a mapping whose keys have comments becomes one row for each of them. The
-table stands between `<!-- values -->` and `<!-- /values -->`. With `--check` it writes nothing, and ends with 1 where a
-table is not what values.yaml says.
+The comment right above a key in values.yaml is its meaning; a mapping whose keys have comments becomes one row for each
+of them. The table stands between `<!-- values -->` and `<!-- /values -->`. With `--check` it writes nothing, and ends
+with 1 where a table is not what values.yaml says.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def _rows(node: yaml.MappingNode, prefix: str, lines: list[str]) -> Iterator[Row
         name = f"{prefix}{key.value}"
         meaning = _comment_above(key.start_mark.line, lines)
         nested = isinstance(value, yaml.MappingNode) and any(
-            _comment_above(inner.start_mark.line, lines) for inner, _ in value.value
+            inner.start_mark.line > key.start_mark.line and _comment_above(inner.start_mark.line, lines)
+            for inner, _ in value.value
         )
         if not meaning and not nested:
             raise TableError(f"values.yaml:{key.start_mark.line + 1}: {name}: no comment above it: say what it is for")
@@ -115,7 +116,10 @@ def main(arguments: list[str], charts: Path = CHARTS) -> int:
         if wanted == readme.read_text():
             continue
         if arguments == ["--check"]:
-            print(f"{values.parent.name}/README.md: its table is not what values.yaml says: run {COMMAND}", file=sys.stderr)
+            print(
+                f"{values.parent.name}/README.md: its table is not what values.yaml says: run {COMMAND}",
+                file=sys.stderr,
+            )
             code = 1
         else:
             readme.write_text(wanted)

