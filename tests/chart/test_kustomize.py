@@ -23,10 +23,12 @@ from tests.chart.validate import mistakes, versions
 pytestmark = pytest.mark.skipif(os.environ.get("SIDECAR_CHART") != "1", reason="make chart: SIDECAR_CHART=1")
 
 COMPONENT = CHARTS / "kustomize"
-POD = "{metadata: {labels: {app: x}}, spec: {initContainers: [{name: migrate, image: x}], containers: [{name: app, image: x}]}}"
+_CONTAINERS = "initContainers: [{name: migrate, image: x}], containers: [{name: app, image: x}]"
+POD = f"{{metadata: {{labels: {{app: x}}}}, spec: {{{_CONTAINERS}}}}}"
 SPECS = {
     "Deployment": f"selector: {{matchLabels: {{app: x}}}}, template: {POD}",
     "StatefulSet": f"serviceName: x, selector: {{matchLabels: {{app: x}}}}, template: {POD}",
+    "ReplicaSet": f"selector: {{matchLabels: {{app: x}}}}, template: {POD}",
     "DaemonSet": f"selector: {{matchLabels: {{app: x}}}}, template: {POD}",
     "Job": f"template: {POD.replace('containers: [{name: app', 'restartPolicy: Never, containers: [{name: app')}",
 }
