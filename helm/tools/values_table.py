@@ -98,7 +98,7 @@ def _comment_above(line: int, lines: list[str]) -> str:
 
 
 def _shown(node: yaml.Node) -> str:
-    value = yaml.SafeLoader("").construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+    value = yaml.SafeLoader("").construct_object(node, deep=True)
     return json.dumps(value, ensure_ascii=False)
 
 

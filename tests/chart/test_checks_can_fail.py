@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -18,7 +19,7 @@ from tests.chart.validate import mistakes, versions
 def changed(document: Document, path: str, value: object) -> Document:
     """Return a copy with another value at the dotted path, made where there is nothing."""
     copy = deepcopy(document)
-    place = copy
+    place: Any = copy
     *way, last = path.split(".")
     for key in way:
         place = place[int(key)] if isinstance(place, list) else place.setdefault(key, {})

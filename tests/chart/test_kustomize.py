@@ -60,7 +60,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
     labelled = [workload(kind, kind.lower(), "{credential-sidecar: inject}") for kind in SPECS]
     (folder / "app.yaml").write_text("---\n".join([*labelled, workload("Deployment", "other")]))
     (folder / "giantcontext.key").write_text("gct_key-of-the-test")
-    command = [kubectl(), "kustomize", folder]
+    command = [str(kubectl()), "kustomize", str(folder)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
     return documents(result.stdout)

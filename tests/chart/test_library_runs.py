@@ -13,9 +13,9 @@ from sidecar.config import load
 from tests.chart.documents import Document, documents
 from tests.chart.helm import LIBRARY, Helm
 from tests.chart.rendered import pod_of, rendered, sidecar_of, variables, with_least
+from tests.cli.command import environment
 from tests.fakes import always, response, upstream
 from tests.main_job.client import Admin, Client
-from tests.main_job.process import environment
 from tests.ports import free_port
 from tests.servers.process import ServerProcess, answers
 
