@@ -172,10 +172,13 @@ def created_pod(folder: Path, values: Mapping[str, object], *, helm: Helm | None
 
 
 def for_podman(pod: Document) -> Document:
-    """Return the Pod as `podman play kube` 4.3 can run it: the sidecar as the first container, without probes."""
+    """Return the Pod as `podman play kube --network none` 4.3 can run it.
+
+    The sidecar is the first container; probes, and ports, which podman would publish on the host, are left out.
+    """
     spec = {**pod["spec"]}
     containers = [*spec.pop("initContainers", []), *spec["containers"]]
-    left_out = {"restartPolicy", "startupProbe", "livenessProbe", "readinessProbe"}
+    left_out = {"restartPolicy", "ports", "startupProbe", "livenessProbe", "readinessProbe"}
     spec["containers"] = [{key: each[key] for key in each if key not in left_out} for each in containers]
     return {**pod, "spec": spec}
 
