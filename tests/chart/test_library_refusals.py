@@ -143,9 +143,9 @@ SCHEMA_MISTAKES: Mapping[str, object] = {
     "runAsUser": 0,
     "runAsGroup": 0,
     "appEnv": {"A": 1},
-    "extraEnv": ["A=1"],
-    "extraVolumeMounts": {},
-    "extraVolumes": ["x"],
+    "extraEnv": ["A=1", {}],
+    "extraVolumeMounts": [{"name": "x"}],
+    "extraVolumes": {},
 }
 SCHEMA_SENTENCES = """
 (root): Additional property imagee is not allowed
@@ -174,8 +174,9 @@ runAsUser: Must be greater than or equal to 1
 runAsGroup: Must be greater than or equal to 1
 appEnv.A: Invalid type. Expected: string, given: integer
 extraEnv.0: Invalid type. Expected: object, given: string
-extraVolumeMounts: Invalid type. Expected: array, given: object
-extraVolumes.0: Invalid type. Expected: object, given: string
+extraEnv.1: name is required
+extraVolumeMounts.0: mountPath is required
+extraVolumes: Invalid type. Expected: array, given: object
 """  # noqa: E501
 
 
