@@ -26,9 +26,10 @@ What a rejection (the upstream's 401 to a token that we put on) leads to:
 A replay that is rejected too starts the route's hold-down: this account may
 not do this, and a new token will not change it. So does the token that was
 renewed for a request that could not be sent again, where the next one is
-rejected with it. A token that was taken before and is rejected for the first
-time was revoked, and is worth an exchange even inside a hold-down; an old one
-is replaced by the current one there too, unless that is what was rejected.
+rejected with it. A token that was taken on the same route before and is
+rejected for the first time was revoked, and is worth an exchange even inside
+a hold-down, whatever another route says of it; an old one is replaced by the
+current one there too, unless that is what was rejected.
 """
 
 from __future__ import annotations
@@ -224,7 +225,7 @@ class Path:
         if body is not None and not body.replayable:
             stats.rejections[kind if route.renew_after(token, monotonic()) else "forbidden"] += 1
             return rejected
-        replacement = await credential.replacement(token)
+        replacement = await credential.replacement(token, taken_there=route.took(token))
         if replacement is None or (body is not None and not body.replayable):
             stats.rejections[kind] += 1
             return rejected

@@ -7,6 +7,7 @@ import logging
 from sidecar.credentials.credential import Credential
 from sidecar.credentials.remedies import NO_HELP_REASON, NO_HELP_REMEDY
 from sidecar.credentials.token import Token
+from sidecar.credentials.verdicts import same
 from sidecar.dataplane.http1 import REQUEST_HOP, RESPONSE_HOP, find_more
 from sidecar.dataplane.pool import Pool
 from sidecar.messages import NOTHING, RequestHead, ResponseHead
@@ -110,12 +111,18 @@ class Route:
     def held_down(self, token: Token, now_s: float) -> bool:
         """Whether a rejection of this token is relayed at once (monotonic time).
 
-        Not where it was taken before and is rejected for the first time: then it was revoked, hold-down or not.
+        Not where it was taken here and is rejected for the first time: then it was revoked, hold-down or not.
         Nor where there is another one by now that has not been rejected.
         """
         if now_s >= self.held_down_until:
             return False
-        return self.credential is None or not self.credential.may_be_replaced(token)
+        if self.credential is None:
+            return True
+        return not self.credential.may_be_replaced(token, taken_there=self.took(token))
+
+    def took(self, token: Token) -> bool:
+        """Whether the upstream took this token here before: rejected now, it was revoked, whatever other routes say."""
+        return same(self.last_accepted, token)
 
     def hold_down(self, token: Token, now_s: float) -> None:
         """The token that came for a rejected one is rejected too: for a while, no rejection here causes an exchange."""
@@ -139,7 +146,7 @@ class Route:
             return False
         self._renewed = token
         self._renewed_until = now_s + self._hold_down_s
-        credential.renew_after(token)
+        credential.renew_after(token, taken_there=self.took(token))
         return True
 
 

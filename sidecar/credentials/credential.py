@@ -177,45 +177,47 @@ class Credential:
                     return await self._next_token("expiry")
         return await self.wait()
 
-    async def replacement(self, rejected: Token) -> Token | None:
+    async def replacement(self, rejected: Token, *, taken_there: bool = False) -> Token | None:
         """Return the token to try after a rejection, or None where exchanging again does not help.
 
         Args:
             rejected: the token that the upstream did not take.
+            taken_there: the same route took it before, so it was revoked since, whatever other routes say of it.
         """
         if self._heir is not None:
-            return await self._heir.replacement(rejected)
+            return await self._heir.replacement(rejected, taken_there=taken_there)
         token = self.current()
         if token is not None and not same(token, rejected):
             return token
         coming = self._in_flight or self._wanted is not None
-        if not coming and not self._verdicts.worth_an_exchange(rejected):
+        if not coming and not self._verdicts.worth_an_exchange(rejected, taken_there=taken_there):
             return None
         try:
             token = await self._next_token("rejection")
         except (CredentialError, Overloaded):
             return None
         if same(token, rejected):
-            self._verdicts.hopeless(rejected)
+            self._verdicts.irreplaceable(rejected)
             self._key.ask_again()  # it may be the token itself
             return None
         return token
 
-    def may_be_replaced(self, rejected: Token) -> bool:
+    def may_be_replaced(self, rejected: Token, *, taken_there: bool) -> bool:
         """Whether a rejection of this token may be mended though exchanging has just not helped.
 
-        It was taken before, so it was revoked since; or it is an old one, and nothing speaks against the current one.
+        It was taken there before, so it was revoked since; or it is an old one, and nothing speaks against the
+        current one. `taken_there` is as for `replacement`.
         """
         token = self.current()
         if token is not None and not same(token, rejected):
             return not self._verdicts.is_hopeless(token)
-        return self._verdicts.is_proven(rejected)
+        return taken_there and self._verdicts.is_proven(rejected)
 
-    def renew_after(self, rejected: Token) -> None:
-        """Have the next request find a new token; nobody waits for it."""
+    def renew_after(self, rejected: Token, *, taken_there: bool = False) -> None:
+        """Have the next request find a new token; nobody waits for it. `taken_there` is as for `replacement`."""
         if self._heir is not None:
-            self._heir.renew_after(rejected)
-        elif same(self._in_use.token, rejected) and self._verdicts.worth_an_exchange(rejected):
+            self._heir.renew_after(rejected, taken_there=taken_there)
+        elif same(self._in_use.token, rejected) and self._verdicts.worth_an_exchange(rejected, taken_there=taken_there):
             self._want("rejection")
 
     def accepted(self, token: Token) -> None:

@@ -3,6 +3,10 @@
 Tokens with the same bytes are the same here: a server cannot tell them apart. A token that came
 in place of a rejected one, and that nothing has accepted since, is not exchanged for its own
 rejection within the hold-down: exchanging has just shown that it does not help.
+
+A credential serves several routes, and what one of them does not take, another may. So a token
+that was held against it by one route is still worth an exchange where another took it: there it
+was revoked. Not where an exchange has brought the same token again: there is no other.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ class Verdicts:
         self._accepted: Token | None = None
         self._hopeless: Token | None = None
         self._hopeless_until = -math.inf
+        self._irreplaceable: Token | None = None
         self._replacement: Token | None = None
 
     def accepted(self, token: Token) -> None:
@@ -38,6 +43,11 @@ class Verdicts:
         """Note that an upstream does not take it, and that an exchange did not help."""
         self._hopeless = token
         self._hopeless_until = self._clock.monotonic() + self._hold_down_s
+
+    def irreplaceable(self, token: Token) -> None:
+        """Note that an upstream does not take it, and that an exchange has brought it again."""
+        self.hopeless(token)
+        self._irreplaceable = token
 
     def replaced(self, token: Token) -> None:
         """Note that this token came in place of a rejected one."""
@@ -58,9 +68,15 @@ class Verdicts:
             return 0.0
         return max(0.0, self._hopeless_until - self._clock.monotonic())
 
-    def worth_an_exchange(self, token: Token) -> bool:
-        """Whether a rejection of this token may cause an exchange."""
+    def worth_an_exchange(self, token: Token, *, taken_there: bool) -> bool:
+        """Whether a rejection of this token may cause an exchange.
+
+        Args:
+            taken_there: whoever rejects it took it before, whatever others have said.
+        """
         if not same(self._replacement, token) or self.is_proven(token):
+            return True
+        if taken_there and not same(self._irreplaceable, token):
             return True
         return self._clock.monotonic() >= self._held_down_until
 

@@ -113,7 +113,7 @@ async def test_a_token_that_was_taken_is_always_worth_an_exchange() -> None:
         second = await kept.credential.replacement(first)
         assert second is not None
         kept.credential.accepted(second)
-        assert kept.credential.may_be_replaced(second)
+        assert kept.credential.may_be_replaced(second, taken_there=True)
         tokens = await replaced(kept, second, 50)
         assert set(tokens) == {kept.valid()} - {second}
         assert kept.count == 3
@@ -124,17 +124,18 @@ async def test_which_rejections_may_be_mended_though_exchanging_has_not_helped()
     """Of the current token where it was taken before; of an old one while nothing speaks against the current one."""
     async with keeping() as kept:
         token = await kept.credential.wait()
-        assert not kept.credential.may_be_replaced(token)
+        assert not kept.credential.may_be_replaced(token, taken_there=True)
         kept.credential.accepted(token)
-        assert kept.credential.may_be_replaced(token)
+        assert kept.credential.may_be_replaced(token, taken_there=True)
+        assert not kept.credential.may_be_replaced(token, taken_there=False)
         kept.credential.note_rejected(token)
-        assert not kept.credential.may_be_replaced(token)
+        assert not kept.credential.may_be_replaced(token, taken_there=True)
         await kept.credential.refresh()
         kept.credential.accepted(token)
-        assert kept.credential.may_be_replaced(token)
-        assert not kept.credential.may_be_replaced(kept.valid())
+        assert kept.credential.may_be_replaced(token, taken_there=True)
+        assert not kept.credential.may_be_replaced(kept.valid(), taken_there=True)
         kept.credential.note_rejected(kept.valid())
-        assert not kept.credential.may_be_replaced(token)
+        assert not kept.credential.may_be_replaced(token, taken_there=True)
 
 
 @in_virtual_time
@@ -175,7 +176,7 @@ async def test_a_late_success_of_an_old_token_says_nothing_of_the_current_one() 
         await kept.credential.refresh()
         kept.credential.accepted(kept.valid())
         kept.credential.accepted(old)
-        assert kept.credential.may_be_replaced(kept.valid())
+        assert kept.credential.may_be_replaced(kept.valid(), taken_there=True)
 
 
 @in_virtual_time
