@@ -389,9 +389,11 @@ class App:
 
     def gauges(self) -> Gauges:
         """Return what is held right now."""
+        from sidecar.admin.health import why_not_ready
         from sidecar.metrics import Gauges
 
         return Gauges(
+            ready=not why_not_ready(self.draining, self.credentials()),
             connections=len(self._listener.connections),
             upstream_connections=[
                 (name, route.pool.idle_count, route.pool.busy_count) for name, route in self._parts.by_name.items()

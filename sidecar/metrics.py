@@ -28,9 +28,11 @@ from sidecar.stats import CODE_CLASSES, Histogram, Stats
 class Gauges:
     """What is held right now.
 
-    `upstream_connections` is by route: idle, busy. `reload_at` is wall-clock seconds.
+    `ready` is what `/readyz` would say. `upstream_connections` is by route: idle, busy. `reload_at` is
+    wall-clock seconds.
     """
 
+    ready: bool
     connections: int
     upstream_connections: Sequence[tuple[str, int, int]]
     tasks: int
@@ -226,6 +228,13 @@ def _credentials(credentials: Sequence[CredentialStatus]) -> Iterator[Metric]:
     )
     for name, text, attribute in moments:
         yield _gauge(name, text, label, [((c.name,), getattr(c, attribute) or 0.0) for c in credentials])
+    # Not to be had from the expiry: a token without one has 0 there, and so has a credential without a token.
+    yield _gauge(
+        "token_valid",
+        "1 while an unexpired token is held.",
+        label,
+        [((c.name,), float(c.usable)) for c in credentials],
+    )
     yield _gauge(
         "credential_info",
         "Where the API key comes from, and the fingerprint of the one in use.",
@@ -241,6 +250,7 @@ def _gauges(stats: Stats, now: Gauges) -> Iterator[Metric]:
         ("route",),
         [((name,), route.in_flight) for name, route in stats.routes.items()],
     )
+    yield _gauge("ready", "1 while /readyz answers 200.", (), [((), float(now.ready))])
     yield _gauge("connections", "Connections of apps.", (), [((), now.connections)])
     yield _gauge(
         "insecure_settings", "Upstreams and token endpoints that have `insecure: true`.", (), [((), now.insecure)]

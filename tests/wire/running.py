@@ -68,6 +68,13 @@ class Running:
         return self.app.addresses[0][1]
 
     @property
+    def admin_port(self) -> int:
+        """The admin listener's port."""
+        assert self.app._admin_socket is not None
+        port: int = self.app._admin_socket.getsockname()[1]
+        return port
+
+    @property
     def host(self) -> bytes:
         """The listener's Host value."""
         return b"127.0.0.1:%d" % self.port
