@@ -32,11 +32,11 @@ check: $(VENV)/.dev
 long: servers
 	@SIDECAR_LONG=1 $(BIN)/pytest $$(grep -rl SIDECAR_LONG tests --include='test_*.py')
 
-# The charts as Helm 3 and Helm 4 render them, each scenario for every Kubernetes whose schemas there are, and the Kustomize
-# component.
-chart: $(VENV)/.dev
+# The charts as Helm 3 and Helm 4 render them, each scenario for every Kubernetes whose schemas there are, the Kustomize
+# component, and the dashboard and alerts before a real Prometheus.
+chart: servers
 	@$(BIN)/python -m tests.chart.install
-	@SIDECAR_CHART=1 $(BIN)/pytest tests/chart
+	@SIDECAR_CHART=1 $(BIN)/pytest tests/chart tests/monitoring
 
 cover: servers
 	@$(BIN)/pytest --cov --cov-report=term
