@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def alerts() -> list[Alert]:
     ]
 
 
+@cache
 def cases() -> dict[str, Case]:
     """Return the tests by their names, which are those of the alerts."""
     return {
