@@ -36,6 +36,7 @@ long: servers
 # component, and the dashboard and alerts before a real Prometheus.
 chart: servers
 	@$(BIN)/python -m tests.chart.install
+	@$(BIN)/python -m tests.monitoring.install
 	@SIDECAR_CHART=1 $(BIN)/pytest tests/chart tests/monitoring
 
 cover: servers
@@ -63,6 +64,7 @@ lock: $(VENV)/.dev
 	@$(COMPILE) pyproject.toml --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
 	@$(BIN)/python -m tests.servers.install --lock
 	@$(BIN)/python -m tests.chart.install --lock
+	@$(BIN)/python -m tests.monitoring.install --lock
 
 clean:
 	@rm -rf $(VENV) tests/*/*/node_modules dist htmlcov .coverage .coverage.* .fuzz .hypothesis \

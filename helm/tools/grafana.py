@@ -110,7 +110,7 @@ def _panel(panel: Panel, number: int, at: Json) -> Json:
             return {**common, "type": "stat", "options": _stat_options(), **_fields(defaults)}
         case "table":
             hidden = {"id": "organize", "options": {"excludeByName": {"Time": True, "Value": True}}}
-            options = {"showHeader": True, "cellHeight": "sm"}
+            options = {"frameIndex": 0, "showHeader": True, "cellHeight": "sm"}
             return {**common, "type": "table", "options": options, "transformations": [hidden], **_fields(defaults)}
         case "series" | "stack":
             stacked = panel.kind == "stack"
