@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from sidecar.config.values import DrainConfig
-from tests.fakes import Tokens, always, response, until, upstream
+from sidecar.errors import CredentialError
+from tests.fakes import Tokens, Wire, always, response, until, upstream
 from tests.main_job.client import Admin
 from tests.wire.running import Running, exchanging, in_front_of, with_tokens
 from tests.wire.test_drain import Held
@@ -64,6 +67,26 @@ async def test_a_token_that_never_expires_is_valid() -> None:
         assert figures.sum("sidecar_token_expiry_timestamp_seconds", credential="crm") == 0
 
 
+async def test_whatever_the_endpoint_says_of_the_key() -> None:
+    """The key is refused from now on, and the token is still good: ready, as long as that lasts."""
+    refused = False
+
+    class Refusing(Tokens):
+        async def __call__(self, wire: Wire) -> None:
+            if not refused:
+                await super().__call__(wire)
+            await wire.request()
+            await wire.send(response(b"", status="401 No"))
+
+    async with with_tokens(always(response()), Refusing()) as (running, _):
+        refused = True
+        with pytest.raises(CredentialError):
+            await running.app.refresh(None)
+        (status,) = running.app.credentials()
+        assert status.state == "key_rejected"
+        assert await told(running) == (200, 1, 1)
+
+
 async def test_not_while_it_stops() -> None:
     """A request still runs, its token is still valid: no new ones are wanted here."""
     script = Held()
@@ -73,7 +96,8 @@ async def test_not_while_it_stops() -> None:
         await until(lambda: script.asked == 1)
         stopping = asyncio.create_task(running.app.stop())
         await until(lambda: running.app.draining)
-        assert await told(running) == (503, 0, 1)
+        seen = await told(running)
         script.may_answer.set()
         await wire.response()
         await stopping
+    assert seen == (503, 0, 1)
