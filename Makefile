@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 PYTHON = $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell \
 	$(p) -c 'import sys, ensurepip, venv; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
 
-.PHONY: demo test check long chart cover soak fuzz bench lock clean servers
+.PHONY: demo test check long chart image cover soak fuzz bench lock clean servers
 
 demo: $(VENV)/.run
 	@$(BIN)/sidecar demo
@@ -54,10 +54,16 @@ bench: $(VENV)/.bench
 	@$(BIN)/python -m bench.install
 	@$(BIN)/python -m bench
 
+# The container image: built without a registry or a daemon, and checked as a container and as a pod. Linux, root, Debian.
+# LOCK=sign: with what the presets that sign need. BASE=...: from that image, not from one that is made here.
+image: $(VENV)/.dev
+	@$(BIN)/python -m image
+
 # Rewrites requirements/ and the npm lock files: the newest versions allowed, with the hashes for every platform.
 lock: $(VENV)/.dev
 	@$(PIP) install uv
 	@$(COMPILE) pyproject.toml --output-file requirements/run.txt
+	@$(COMPILE) pyproject.toml --extra sign --constraint requirements/run.txt --output-file requirements/sign.txt
 	@$(COMPILE) --group build --output-file requirements/build.txt
 	@$(COMPILE) --group bench --output-file requirements/bench.txt
 	@$(COMPILE) --group fuzz --output-file requirements/fuzz.txt
@@ -67,7 +73,7 @@ lock: $(VENV)/.dev
 	@$(BIN)/python -m tests.monitoring.install --lock
 
 clean:
-	@rm -rf $(VENV) tests/*/*/node_modules dist htmlcov .coverage .coverage.* .fuzz .hypothesis \
+	@rm -rf $(VENV) tests/*/*/node_modules dist htmlcov .coverage .coverage.* .fuzz .image .hypothesis \
 		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 # The servers and clients that nobody here wrote and PyPI does not have: nginx, Prometheus, curl and Java from Debian, an

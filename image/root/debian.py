@@ -15,6 +15,8 @@ from pathlib import Path
 from image.root.tree import Tree
 
 _STATUS_FOLDER = "/var/lib/dpkg/status.d"
+# It makes the bundle of certificates when it is installed, so that dpkg knows of no owner.
+_MAKERS = ("ca-certificates",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ def packages_of(paths: Iterable[Path]) -> list[Package]:
     candidates = sorted({name for path in paths for name in (str(path), str(path).removeprefix("/usr"))})
     found = subprocess.run(["dpkg-query", "-S", *candidates], capture_output=True, text=True, check=False).stdout
     owners = {name for line in found.splitlines() for name in line.rpartition(": ")[0].split(", ") if _is_name(name)}
-    return sorted(map(_package, owners), key=lambda package: package.name)
+    return sorted(map(_package, {*owners, *_MAKERS}), key=lambda package: package.name)
 
 
 def put(tree: Tree, packages: Sequence[Package]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import sysconfig
 from pathlib import Path
 
+from image.root.elf import drop_debug_information
 from image.root.tree import Tree
 
 # What no server needs: installers, development tools, desktop toolkits, terminals, databases, and other packages' places.
@@ -17,23 +17,21 @@ UNSERVED = frozenset(
         *("curses", "dbm", "sqlite3", "_pyrepl", "__phello__", "unittest", "distutils", "xmlrpc"),
     }
 )
-# Extension modules of the above, and what only they would pull in: terminals' and databases' libraries.
-UNSERVED_EXTENSIONS = (
-    *("_sqlite3", "_curses", "_curses_panel", "_dbm", "_gdbm", "_tkinter", "readline", "_crypt", "nis", "ossaudiodev"),
-    *("_test", "_xx", "xx", "_ctypes_test"),
+# What is compiled against the interpreter; the extension modules of the above, with terminals' and databases' libraries.
+UNSERVED_BEGINNINGS = (
+    *("config-", "_test", "_xx", "xx", "_ctypes_test"),
+    *("_sqlite3", "_curses", "_dbm", "_gdbm", "_tkinter", "readline", "_crypt", "nis", "ossaudiodev"),
 )
+# What C compilers, Cython and type checkers read.
+UNSERVED_SUFFIXES = frozenset({".c", ".h", ".pxd", ".pyi", ".pyx"})
 
 
 def put(tree: Tree) -> None:
     """Copy the interpreter and its library."""
     tree.put(Path(sys.executable).resolve())
     library = Path(sysconfig.get_path("stdlib"))
-    extensions = library / "lib-dynload"
-    # What is compiled against the interpreter, and the static library of it, are for developers.
-    development = {path.name for path in library.glob("config-*")}
-    tree.put_all(library, UNSERVED | development | {extensions.name})
-    unserved = {path.name for path in extensions.iterdir() if path.name.startswith(UNSERVED_EXTENSIONS)}
-    tree.put_all(extensions, frozenset(unserved))
+    places = (library, library / "lib-dynload")
+    tree.put_all(library, lambda path: path.parent in places and _is_unserved(path.name))
 
 
 def put_environment(tree: Tree, environment: Path) -> None:
@@ -41,7 +39,12 @@ def put_environment(tree: Tree, environment: Path) -> None:
     name = f"python{sys.version_info.major}.{sys.version_info.minor}"
     tree.put(environment / "pyvenv.cfg")
     tree.put(environment / "bin" / "sidecar")
-    link = tree.inside(environment / "bin" / name)
     # The link that `venv` made may lead over another (python3 -> python3.13); this one does not.
-    link.symlink_to(os.path.realpath(sys.executable))
-    tree.put_all(environment / "lib", frozenset())
+    tree.inside(environment / "bin" / name).symlink_to(Path(sys.executable).resolve())
+    tree.put_all(environment / "lib", lambda path: path.suffix in UNSERVED_SUFFIXES)
+    for extension in tree.inside(environment / "lib").rglob("*.so*"):
+        drop_debug_information(extension)
+
+
+def _is_unserved(name: str) -> bool:
+    return name in UNSERVED or name.startswith(UNSERVED_BEGINNINGS)

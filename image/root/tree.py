@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 _ELF = b"\x7fELF"
@@ -59,19 +59,19 @@ class Tree:
         # Only whether it may run is taken over.
         target.chmod(_PROGRAM_MODE if real.stat().st_mode & stat.S_IXUSR else _FILE_MODE)
 
-    def put_all(self, folder: Path, leave_out: frozenset[str]) -> None:
+    def put_all(self, folder: Path, unwanted: Callable[[Path], bool]) -> None:
         """Copy a folder.
 
         Args:
             folder: an absolute path.
-            leave_out: names of files and folders right in it, and `__pycache__` everywhere, that are not wanted.
+            unwanted: whether a file or folder is left out; `__pycache__` always is.
         """
         for entry in sorted(folder.iterdir()):
-            if entry.name in leave_out or entry.name == "__pycache__":
+            if entry.name == "__pycache__" or unwanted(entry):
                 continue
             if entry.is_dir():
                 self._folder(entry)
-                self.put_all(entry, frozenset())
+                self.put_all(entry, unwanted)
             else:
                 self.put(entry)
 
