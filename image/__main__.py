@@ -19,7 +19,8 @@ def main() -> int:
         epilog="example:\n  make image LOCK=sign",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--base", default=os.environ.get("BASE"), help="an image to build from (BASE); else one is made")
+    base_image = os.environ.get("BASE")
+    parser.add_argument("--base", default=base_image, help="an image to build from (BASE), instead of one made here")
     locks = ("run", "sign")
     lock = os.environ.get("LOCK", "run")
     parser.add_argument("--lock", choices=locks, default=lock, help="sign: with what the signing presets need (LOCK)")
@@ -34,7 +35,8 @@ def main() -> int:
     except (engine.EngineError, subprocess.SubprocessError) as error:
         print(f"image: {error}", file=sys.stderr)
         return 1
-    print(f"image: {name} built in {time.monotonic() - began:.0f} s; docker load < {archive.relative_to(engine.PROJECT)}")
+    place = archive.relative_to(engine.PROJECT)
+    print(f"image: {name} built in {time.monotonic() - began:.0f} s; docker load < {place}")
     return 0 if args.no_checks else _check(args.lock)
 
 

@@ -1,7 +1,7 @@
 """A base image made on the spot from Debian's packages, for machines that reach no image registry.
 
-What the Dockerfile asks of its base, and no more: glibc, Python 3.13 with pip, certificates. Kept in `.image/`, since it
-takes minutes where the mirror is slow; `make clean` forgets it.
+What the Dockerfile asks of its base, and no more: glibc, Python 3.13 with pip, certificates. Kept in `.image/`, since
+it takes minutes where the mirror is slow; `make clean` forgets it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from image import engine
 
@@ -46,6 +47,14 @@ def _bootstrap() -> None:
     print(f"image: making a base of Debian {SUITE} from {mirror}", file=sys.stderr)
     engine.HOME.mkdir(exist_ok=True)
     partial = _ARCHIVE.with_suffix(".partial.tar")
-    command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, partial, mirror]
+    command: list[str | Path] = [
+        "mmdebstrap",
+        "--quiet",
+        "--variant=minbase",
+        f"--include={','.join(PACKAGES)}",
+        SUITE,
+        partial,
+        mirror,
+    ]
     subprocess.run(command, stdin=subprocess.DEVNULL, timeout=_TIMEOUT_S, check=True)
     partial.rename(_ARCHIVE)

@@ -16,7 +16,9 @@ from sidecar import __version__
 
 NAME = f"localhost/credential-sidecar:{__version__}"
 # What of the caller's pip a build needs as well: how to reach an index that is not on this machine.
-_PIP_KEYS = frozenset({"default-timeout", "extra-index-url", "index-url", "proxy", "retries", "timeout", "trusted-host"})
+_PIP_KEYS = frozenset(
+    {"default-timeout", "extra-index-url", "index-url", "proxy", "retries", "timeout", "trusted-host"}
+)
 _CA_FILE_INSIDE = "/run/secrets/ca.pem"
 
 

@@ -31,7 +31,7 @@ class Package:
 
 
 def packages_of(paths: Iterable[Path]) -> list[Package]:
-    """Return the packages that these files belong to, by name; a file of none (a Python built by hand) is passed over."""
+    """Return the packages that these files belong to, by name. A Python built by hand is of none."""
     # Debian's database names a file as its package did, before /lib became a link into /usr.
     candidates = sorted({name for path in paths for name in (str(path), str(path).removeprefix("/usr"))})
     found = subprocess.run(["dpkg-query", "-S", *candidates], capture_output=True, text=True, check=False).stdout
@@ -58,5 +58,5 @@ def _is_name(name: str) -> bool:
 def _package(name: str) -> Package:
     status = subprocess.run(["dpkg-query", "-s", name], capture_output=True, text=True, check=True).stdout
     fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", status, re.MULTILINE))
-    source = fields.get("Source", fields["Package"]).split()[0]
+    source = str(fields.get("Source", fields["Package"])).split()[0]
     return Package(fields["Package"], fields["Version"], fields["Architecture"], source, status)

@@ -34,7 +34,7 @@ def drop_debug_information(path: Path) -> int:
         order = _ORDERS[header[5]]
         (table_at,) = struct.unpack_from(f"{order}Q", header, _PROGRAM_HEADERS_AT)
         entry_bytes, count = struct.unpack_from(f"{order}HH", header, _COUNTS_AT)
-        end = table_at + entry_bytes * count
+        end: int = table_at + entry_bytes * count
         for number in range(count):
             file.seek(table_at + entry_bytes * number)
             # Type and flags, then offset, two addresses, and the size in the file.

@@ -9,7 +9,7 @@ from pathlib import Path
 from image.root.elf import drop_debug_information
 from image.root.tree import Tree
 
-# What no server needs: installers, development tools, desktop toolkits, terminals, databases, and other packages' places.
+# What no server needs: installers, development tools, desktops, terminals, databases, and other packages' places.
 UNSERVED = frozenset(
     {
         *("site-packages", "dist-packages", "EXTERNALLY-MANAGED", "sitecustomize.py"),
@@ -17,7 +17,7 @@ UNSERVED = frozenset(
         *("curses", "dbm", "sqlite3", "_pyrepl", "__phello__", "unittest", "distutils", "xmlrpc"),
     }
 )
-# What is compiled against the interpreter; the extension modules of the above, with terminals' and databases' libraries.
+# What is compiled against the interpreter; the extension modules of the above, with terminals' libraries.
 UNSERVED_BEGINNINGS = (
     *("config-", "_test", "_xx", "xx", "_ctypes_test"),
     *("_sqlite3", "_curses", "_dbm", "_gdbm", "_tkinter", "readline", "_crypt", "nis", "ossaudiodev"),

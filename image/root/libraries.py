@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-# `libssl.so.3 => /lib/x86_64-linux-gnu/libssl.so.3 (0x...)`, or the linker itself: `/lib64/ld-linux-x86-64.so.2 (0x...)`
+# `libz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x...)`, or the linker itself: `/lib64/ld-linux-x86-64.so.2 (0x...)`
 _FOUND = re.compile(r"^\t(?:\S+ => )?(/\S+) \(0x", re.MULTILINE)
 _MISSING = re.compile(r"^\t(\S+) => not found", re.MULTILINE)
 # Opened by name: glibc asks for it when a thread ends early.

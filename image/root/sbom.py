@@ -54,8 +54,8 @@ def put(tree: Tree, environment: Path, packages: Sequence[Package]) -> None:
 def _distribution(distribution: Distribution) -> Component:
     name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()
     component = _component(name, distribution.version, f"pkg:pypi/{name}@{quote(distribution.version)}")
-    expression = distribution.metadata.get("License-Expression")
-    return component | ({"licenses": [{"expression": expression}]} if expression else {})
+    expressions = distribution.metadata.get_all("License-Expression", [])
+    return component | ({"licenses": [{"expression": expressions[0]}]} if expressions else {})
 
 
 def _interpreter() -> Component:

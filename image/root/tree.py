@@ -135,7 +135,7 @@ class Tree:
 
 def _is_program(path: Path) -> bool:
     """Return whether something runs it: the kernel (what has an interpreter line or is the linker), or a person."""
-    if path.suffix == ".py" or ".so" in path.name and not path.name.startswith("ld-linux"):
+    if path.suffix == ".py" or (".so" in path.name and not path.name.startswith("ld-linux")):
         return False
     return bool(path.stat().st_mode & stat.S_IXUSR)
 

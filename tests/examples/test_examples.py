@@ -32,7 +32,7 @@ from tests.examples.vendors import NOW, VENDORS, Request, Vendor
 
 SCHEMA = schema()
 FOLDER = Path(__file__).parents[2] / "examples"
-FILES = sorted(path.stem for path in FOLDER.iterdir())
+FILES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 def credential_of(name: str) -> CredentialConfig:
@@ -84,7 +84,8 @@ async def exchange(credential: CredentialConfig, vendor: Vendor, url: str, file:
 def test_every_example_has_a_vendor_here() -> None:
     """And every vendor an example: nothing is shown that was never tried."""
     assert FILES == sorted(VENDORS)
-    assert all(path.suffix == ".yaml" for path in FOLDER.iterdir())
+    # The files of compose/ are held against its schema elsewhere.
+    assert all(path.suffix == ".yaml" or path.name == "compose" for path in FOLDER.iterdir())
 
 
 @pytest.mark.parametrize("name", FILES)
