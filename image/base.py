@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 from image import engine
 
@@ -47,14 +46,7 @@ def _bootstrap() -> None:
     print(f"image: making a base of Debian {SUITE} from {mirror}", file=sys.stderr)
     engine.HOME.mkdir(exist_ok=True)
     partial = _ARCHIVE.with_suffix(".partial.tar")
-    command: list[str | Path] = [
-        "mmdebstrap",
-        "--quiet",
-        "--variant=minbase",
-        f"--include={','.join(PACKAGES)}",
-        SUITE,
-        partial,
-        mirror,
-    ]
+    command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
+    command += [SUITE, str(partial), mirror]
     subprocess.run(command, stdin=subprocess.DEVNULL, timeout=_TIMEOUT_S, check=True)
     partial.rename(_ARCHIVE)

@@ -26,12 +26,8 @@ def read(name: str) -> dict[str, Any]:
 
 def test_they_are_what_compose_takes() -> None:
     """By the Compose Specification's schema."""
-    command: list[str | Path] = [
-        Path(sys.executable).parent / "check-jsonschema",
-        "--builtin-schema",
-        "vendor.compose-spec",
-        *FILES,
-    ]
+    program = Path(sys.executable).parent / "check-jsonschema"
+    command: list[str | Path] = [program, "--builtin-schema", "vendor.compose-spec", *FILES]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 
