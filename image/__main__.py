@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from image import base, build, engine, install
+from image import base, build, engine, figures, install
 
 
 def main() -> int:
@@ -44,7 +44,10 @@ def _check(lock: str) -> int:
     """Run the tests that need the image, one after another: they measure."""
     command = [sys.executable, "-m", "pytest", "--numprocesses=0", "tests/image"]
     environment = os.environ | {"SIDECAR_IMAGE": "1", "LOCK": lock}
-    return subprocess.run(command, cwd=engine.PROJECT, env=environment, check=False).returncode
+    figures.forget()
+    code = subprocess.run(command, cwd=engine.PROJECT, env=environment, check=False).returncode
+    print(figures.shown())
+    return code
 
 
 if __name__ == "__main__":

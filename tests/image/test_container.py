@@ -1,0 +1,170 @@
+"""A container of the image, locked down as far as an engine can: what its user may rely on from start to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sidecar import __version__
+from sidecar.vendor.server import DEMO_KEY
+from tests.image.container import Container, podman, run_once
+from tests.image.inside import Inside
+from tests.image.marks import needs_image
+from tests.image.stand import ADMIN_PORT, APP_PORT, CONFIG_FILE, KEY_FOLDER, KEY_NAME, Stand, stand
+from tests.image.test_compose import read
+from tests.servers import programs
+from tests.servers.prometheus import promtool_check
+
+pytestmark = needs_image
+
+REQUESTS, CONNECTIONS = 1000, 32
+# Loose: this machine may have much else to do. The figures are in the report.
+ANSWERS_WITHIN_S = 10.0
+MOST_PSS_BYTES = 60e6
+# What the engine itself puts into a container.
+ENGINES_OWN = {"/dev", "/etc", "/etc/hosts", "/etc/mtab", "/run", "/run/.containerenv", "/run/secrets"}
+
+
+def test_its_commands_are_the_sidecars() -> None:
+    """`docker run IMAGE version` and the others; a configuration that is missing ends it with 2 and says what to do."""
+    assert run_once("version").out.startswith(f"sidecar {__version__} (Python 3.13.")
+    assert "example:" in run_once("check", "--help").out
+    ended = run_once("check")
+    assert ended.code == 2
+    assert CONFIG_FILE in ended.err and "SIDECAR_API_KEY_FILE" in ended.err
+
+
+async def test_it_is_alive_and_answers_soon(figure: Callable[[str, str], None], tmp_path: Path) -> None:
+    """Seconds from the start of its process to the first 200 of a probe and of an app."""
+    with stand(tmp_path) as at:
+        await at.admin.until_accepts()
+        await at.admin.until_answered("/livez", 200, ANSWERS_WITHIN_S)
+        alive_s = time.clock_gettime(time.CLOCK_BOOTTIME) - at.sidecar.started_at()
+        await at.app.until_answered("/me", 200, ANSWERS_WITHIN_S)
+        answered_s = time.clock_gettime(time.CLOCK_BOOTTIME) - at.sidecar.started_at()
+    figure("start to /livez / to an app's first 200", f"{alive_s:.2f} s / {answered_s:.2f} s")
+    assert answered_s < ANSWERS_WITHIN_S
+
+
+async def test_it_writes_nothing(shared_stand: Stand) -> None:
+    """While it serves, it can write to no file system but what kernel and engine make, and none has changed."""
+    await shared_stand.app.until_answered("/me", 200, ANSWERS_WITHIN_S)
+    mounts = Path(f"/proc/{shared_stand.sidecar.pid}/mounts").read_text().splitlines()
+    writable = {(place, kind) for _, place, kind, options, *_ in map(str.split, mounts) if "rw" in options.split(",")}
+    engines = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv", "/run/secrets"}
+    kernels = {"cgroup", "cgroup2", "devpts", "mqueue", "proc", "sysfs", "tmpfs"}
+    assert {place for place, kind in writable if kind not in kernels} - engines == set()
+    assert {place for place, kind in writable if kind == "tmpfs"} - engines <= {"/dev", "/dev/shm", "/sys/fs/cgroup"}
+    changed = {line.split()[1] for line in podman("diff", shared_stand.sidecar.name).out.splitlines()}
+    assert changed - ENGINES_OWN - {CONFIG_FILE, KEY_FOLDER} - engines == set()
+
+
+async def test_it_has_no_right_to_anything(shared_stand: Stand) -> None:
+    """No capability, no way to get one, and not root."""
+    status = Path(f"/proc/{shared_stand.sidecar.pid}/status").read_text()
+    fields = dict(line.split(":\t", 1) for line in status.splitlines())
+    assert {int(fields[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+    assert fields["NoNewPrivs"] == "1"
+    assert fields["Uid"].split() == ["65532"] * 4
+
+
+async def test_its_memory_stays_small(figure: Callable[[str, str], None], tmp_path: Path) -> None:
+    """After 1,000 requests over 32 connections; nobody else's pages are shared with it."""
+    with stand(tmp_path) as at:
+        await at.admin.until_accepts()
+        await at.admin.ready(ANSWERS_WITHIN_S)
+        before = at.sidecar.memory_bytes()
+
+        async def ask(count: int) -> int:
+            async with at.app.connected() as wire:
+                good = 0
+                for _ in range(count):
+                    await wire.send(at.app.request("GET", "/me"))
+                    good += (await wire.response()).status == 200
+                return good
+
+        counts = [REQUESTS // CONNECTIONS + (number < REQUESTS % CONNECTIONS) for number in range(CONNECTIONS)]
+        assert sum(await asyncio.gather(*map(ask, counts))) == REQUESTS
+        after = at.sidecar.memory_bytes()
+    figure(
+        "memory: idle, after 1,000 requests over 32",
+        ", ".join(f"{one['Pss'] / 1e6:.1f} MB PSS ({one['Rss'] / 1e6:.1f} MB RSS)" for one in (before, after)),
+    )
+    assert after["Pss"] < MOST_PSS_BYTES
+
+
+async def test_its_health_check_tells_good_from_bad(shared_stand: Stand) -> None:
+    """The image's HEALTHCHECK: 0 where a sidecar is alive, 1 where none is (the pretend vendor's container)."""
+    await shared_stand.admin.until_answered("/livez", 200, ANSWERS_WITHIN_S)
+    good = podman("healthcheck", "run", shared_stand.sidecar.name)
+    assert good.code == 0, good
+    with Container("vendor") as other:
+        assert podman("healthcheck", "run", other.name).code == 1
+
+
+async def test_prometheus_reads_its_metrics(shared_stand: Stand) -> None:
+    """promtool has nothing to say about them, and they say which Python serves."""
+    programs.require("promtool")
+    await shared_stand.admin.ready(ANSWERS_WITHIN_S)
+    metrics = (await shared_stand.admin.ask("GET", "/metrics")).body.decode()
+    assert promtool_check(metrics) == ""
+    assert 'python="3.13.' in metrics
+
+
+async def test_a_key_that_is_rewritten_brings_a_new_token(tmp_path: Path) -> None:
+    """The Secret's folder is swapped, as Kubernetes does it: the new key is exchanged, and nobody has noticed."""
+    with stand(tmp_path) as at:
+        await at.admin.until_accepts()
+        await at.admin.ready(ANSWERS_WITHIN_S)
+        before = await at.app.ask("GET", "/me")
+        new = f"gct_rewritten_{'0123456789abcdef' * 2}"
+        deed = f'{{"do":"regenerate_key","api_key":"{new}","keep_tokens":true}}'.encode()
+        assert (await at.control.ask("POST", "/-/faults", body=deed)).status == 200
+        at.key.write(new)
+        await at.admin.until(1, "sidecar_exchanges_total", outcome="ok", trigger="key_change")
+        after = await at.app.ask("GET", "/me")
+        assert (before.status, after.status) == (200, 200)
+        assert before.body != after.body  # it names the token
+        logs = at.sidecar.logs()
+        assert new not in logs and DEMO_KEY not in logs
+
+
+async def test_sigterm_lets_what_runs_finish(figure: Callable[[str, str], None], tmp_path: Path) -> None:
+    """A request that is under way gets its whole answer; then it ends with 0, long before it would be killed."""
+    with stand(tmp_path) as at:
+        await at.admin.until_accepts()
+        await at.admin.ready(ANSWERS_WITHIN_S)
+        asked = asyncio.create_task(at.app.ask("GET", "/slow?ms=1500"))
+        await at.admin.until(1, "sidecar_requests_in_flight", route="demo")
+        stopped_s = await asyncio.to_thread(at.sidecar.stop)
+        answer = await asked
+        assert answer.status == 200
+        assert at.sidecar.inspect()["State"]["ExitCode"] == 0
+    figure("SIGTERM to its end, a request of 1.5 s under way", f"{stopped_s:.1f} s")
+    assert stopped_s < 10
+
+
+async def test_the_gateway_of_the_compose_file_asks_for_its_token(tmp_path: Path) -> None:
+    """Its configuration, in the image: no token, no way in; with it, the request gets as far as the exchange."""
+    config, keys = tmp_path / "config.yaml", tmp_path / "keys"
+    config.write_text(read("gateway.yaml")["configs"]["sidecar"]["content"])
+    keys.mkdir()
+    for name, value in ((KEY_NAME, DEMO_KEY), ("gate-token", "a-token-of-the-gate")):
+        (keys / name).write_text(value)
+    with Container(mounts={config: CONFIG_FILE, keys: KEY_FOLDER}) as sidecar:
+        app = Inside(sidecar.pid, APP_PORT)
+        await app.until_accepts()
+        await Inside(sidecar.pid, ADMIN_PORT).until(0, "sidecar_exchanges_total", outcome="ok", trigger="start")
+
+        async def ask(*lines: str) -> int:
+            request = "\r\n".join(["GET / HTTP/1.1", "Host: sidecar:8080", *lines, "", ""]).encode()
+            async with app.connected() as wire:
+                await wire.send(request)
+                return (await wire.response()).status
+
+        assert await ask() == 403
+        assert await ask("Sidecar-Token: another") == 403
+        # There is no network here, so no token: what it would be without the gate.
+        assert await ask("Sidecar-Token: a-token-of-the-gate") == 503
