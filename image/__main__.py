@@ -31,11 +31,11 @@ def main() -> int:
     began = time.monotonic()
     try:
         name = build.build(args.base or base.ensure(), args.lock)
-        archive = build.save()
+        build.save()
     except (engine.EngineError, subprocess.SubprocessError) as error:
         print(f"image: {error}", file=sys.stderr)
         return 1
-    place = archive.relative_to(engine.PROJECT)
+    place = build.ARCHIVE.relative_to(engine.PROJECT)
     print(f"image: {name} built in {time.monotonic() - began:.0f} s; docker load < {place}")
     return 0 if args.no_checks else _check(args.lock)
 

@@ -15,6 +15,7 @@ from image import engine
 from sidecar import __version__
 
 NAME = f"localhost/credential-sidecar:{__version__}"
+ARCHIVE = engine.HOME / f"credential-sidecar-{__version__}.tar"
 # What of the caller's pip a build needs as well: how to reach an index that is not on this machine.
 _PIP_KEYS = frozenset(
     {"default-timeout", "extra-index-url", "index-url", "proxy", "retries", "timeout", "trusted-host"}
@@ -48,12 +49,10 @@ def build(base: str, lock: str = "run") -> str:
     return NAME
 
 
-def save() -> Path:
-    """Write the image as an archive that `docker load` and `podman load` take; return its place."""
-    archive = engine.HOME / f"credential-sidecar-{__version__}.tar"
-    archive.unlink(missing_ok=True)
-    engine.call([*engine.buildah_command(), "push", NAME, f"docker-archive:{archive}:{NAME}"])
-    return archive
+def save() -> None:
+    """Write the image as an archive that `docker load` and `podman load` take."""
+    ARCHIVE.unlink(missing_ok=True)
+    engine.call([*engine.buildah_command(), "push", NAME, f"docker-archive:{ARCHIVE}:{NAME}"])
 
 
 @contextmanager

@@ -17,6 +17,7 @@ USER_ID = 65532
 KEY_FOLDER, KEY_NAME = "/run/secrets/sidecar", "api-key"
 CONFIG_FILE = "/etc/sidecar/config.yaml"
 APP_PORT, ADMIN_PORT, VENDOR_PORT = 8080, 8081, 9400
+READY_WITHIN_S = 10.0
 VENDOR = f"http://127.0.0.1:{VENDOR_PORT}"
 
 
@@ -78,6 +79,11 @@ class Stand:
     app: Inside
     admin: Inside
     control: Inside
+
+    async def ready(self) -> None:
+        """Wait until it is ready: listening, and with a token."""
+        await self.admin.until_accepts()
+        await self.admin.ready(READY_WITHIN_S)
 
 
 @contextmanager

@@ -50,7 +50,8 @@ async def test_it_is_alive_and_answers_soon(figure: Callable[[str, str], None], 
 
 async def test_it_writes_nothing(shared_stand: Stand) -> None:
     """While it serves, it can write to no file system but what kernel and engine make, and none has changed."""
-    await shared_stand.app.until_answered("/me", 200, ANSWERS_WITHIN_S)
+    await shared_stand.ready()
+    assert (await shared_stand.app.ask("GET", "/me")).status == 200
     mounts = Path(f"/proc/{shared_stand.sidecar.pid}/mounts").read_text().splitlines()
     writable = {(place, kind) for _, place, kind, options, *_ in map(str.split, mounts) if "rw" in options.split(",")}
     engines = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/.containerenv", "/run/secrets"}
@@ -73,8 +74,7 @@ async def test_it_has_no_right_to_anything(shared_stand: Stand) -> None:
 async def test_its_memory_stays_small(figure: Callable[[str, str], None], tmp_path: Path) -> None:
     """After 1,000 requests over 32 connections; nobody else's pages are shared with it."""
     with stand(tmp_path) as at:
-        await at.admin.until_accepts()
-        await at.admin.ready(ANSWERS_WITHIN_S)
+        await at.ready()
         before = at.sidecar.memory_bytes()
 
         async def ask(count: int) -> int:
@@ -97,7 +97,7 @@ async def test_its_memory_stays_small(figure: Callable[[str, str], None], tmp_pa
 
 async def test_its_health_check_tells_good_from_bad(shared_stand: Stand) -> None:
     """The image's HEALTHCHECK: 0 where a sidecar is alive, 1 where none is (the pretend vendor's container)."""
-    await shared_stand.admin.until_answered("/livez", 200, ANSWERS_WITHIN_S)
+    await shared_stand.ready()
     good = podman("healthcheck", "run", shared_stand.sidecar.name)
     assert good.code == 0, good
     with Container("vendor") as other:
@@ -107,7 +107,7 @@ async def test_its_health_check_tells_good_from_bad(shared_stand: Stand) -> None
 async def test_prometheus_reads_its_metrics(shared_stand: Stand) -> None:
     """promtool has nothing to say about them, and they say which Python serves."""
     programs.require("promtool")
-    await shared_stand.admin.ready(ANSWERS_WITHIN_S)
+    await shared_stand.ready()
     metrics = (await shared_stand.admin.ask("GET", "/metrics")).body.decode()
     assert promtool_check(metrics) == ""
     assert 'python="3.13.' in metrics
@@ -116,8 +116,7 @@ async def test_prometheus_reads_its_metrics(shared_stand: Stand) -> None:
 async def test_a_key_that_is_rewritten_brings_a_new_token(tmp_path: Path) -> None:
     """The Secret's folder is swapped, as Kubernetes does it: the new key is exchanged, and nobody has noticed."""
     with stand(tmp_path) as at:
-        await at.admin.until_accepts()
-        await at.admin.ready(ANSWERS_WITHIN_S)
+        await at.ready()
         before = await at.app.ask("GET", "/me")
         new = f"gct_rewritten_{'0123456789abcdef' * 2}"
         deed = f'{{"do":"regenerate_key","api_key":"{new}","keep_tokens":true}}'.encode()
@@ -134,8 +133,7 @@ async def test_a_key_that_is_rewritten_brings_a_new_token(tmp_path: Path) -> Non
 async def test_sigterm_lets_what_runs_finish(figure: Callable[[str, str], None], tmp_path: Path) -> None:
     """A request that is under way gets its whole answer; then it ends with 0, long before it would be killed."""
     with stand(tmp_path) as at:
-        await at.admin.until_accepts()
-        await at.admin.ready(ANSWERS_WITHIN_S)
+        await at.ready()
         asked = asyncio.create_task(at.app.ask("GET", "/slow?ms=1500"))
         await at.admin.until(1, "sidecar_requests_in_flight", route="demo")
         stopped_s = await asyncio.to_thread(at.sidecar.stop)
