@@ -7,14 +7,15 @@ import shutil
 import subprocess
 import sys
 
-# Programs and the packages that hold them. runc, since crun refuses machines with both kinds of control groups.
-PROGRAMS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "podman": "podman", "runc": "runc"}
+# Each holds the program of that name. runc, since crun refuses machines with both kinds of control groups;
+# catatonit is what holds a pod's network.
+PACKAGES = ("buildah", "catatonit", "mmdebstrap", "podman", "runc")
 _FOLDERS = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
 def missing() -> list[str]:
     """Return the packages whose programs are not there."""
-    return sorted({package for name, package in PROGRAMS.items() if shutil.which(name, path=_FOLDERS) is None})
+    return [name for name in PACKAGES if shutil.which(name, path=_FOLDERS) is None]
 
 
 def install() -> bool:

@@ -19,8 +19,8 @@ from tests.cli.command import Ended
 # No file can be written, no right gained, and no network reached but its own loopback. The checks of its health would
 # need systemd here: the test that is about them asks for one itself.
 LOCKED_DOWN = ("--read-only", "--read-only-tmpfs=false", "--cap-drop=all", "--security-opt=no-new-privileges")
-_ALONE = "--network=none"
 _TIMEOUT_S = 60
+_POLL_S = 0.05
 
 
 def podman(*arguments: str | Path, given: str | None = None) -> Ended:
@@ -48,7 +48,7 @@ def run_once(*command: str, program: Sequence[str] | None = None, flags: Sequenc
         flags: for the engine.
     """
     entry = [f"--entrypoint={json.dumps(list(program))}"] if program else []
-    return podman("run", "--rm", _ALONE, *LOCKED_DOWN, *entry, *flags, NAME, *command)
+    return podman("run", "--rm", "--network=none", *LOCKED_DOWN, *entry, *flags, NAME, *command)
 
 
 class Container:
@@ -57,7 +57,7 @@ class Container:
     Args:
         command: what `docker run IMAGE` is followed by.
         mounts: folders and files of this machine, and where they are inside; read-only there.
-        beside: a container whose network it shares.
+        network: whose it shares, in the engine's words; the default is one of its own with nothing but loopback.
         environ: its variables.
     """
 
@@ -65,14 +65,14 @@ class Container:
         self,
         *command: str,
         mounts: Mapping[Path, str] | None = None,
-        beside: Container | None = None,
+        network: str = "none",
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.name = f"sidecar-test-{uuid4().hex[:12]}"
         self.pid = 0
         flags = [f"--volume={place}:{inside}:ro" for place, inside in (mounts or {}).items()]
         flags += [f"--env={name}={value}" for name, value in (environ or {}).items()]
-        flags += [f"--network=container:{beside.name}" if beside else _ALONE]
+        flags += [f"--network={network}"]
         self._command = [*LOCKED_DOWN, *flags, NAME, *command]
 
     def __enter__(self) -> Self:
@@ -104,6 +104,13 @@ class Container:
         """Return what it has printed so far."""
         ended = podman("logs", self.name)
         return ended.out + ended.err
+
+    def says(self, text: str, within_s: float = 10.0) -> None:
+        """Wait until it has printed this text."""
+        deadline = time.monotonic() + within_s
+        while text not in (said := self.logs()):
+            assert time.monotonic() < deadline, said
+            time.sleep(_POLL_S)
 
     def inspect(self) -> dict[str, Any]:
         """Return what the engine knows of it."""

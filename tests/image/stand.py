@@ -98,7 +98,7 @@ def stand(folder: Path, lame_duck: str = "0s") -> Iterator[Stand]:
     file = folder / "config.yaml"
     file.write_text(configuration(lame_duck))
     mounts = {file: CONFIG_FILE, key.folder: KEY_FOLDER}
-    with Container("vendor") as vendor, Container(mounts=mounts, beside=vendor) as sidecar:
+    with Container("vendor") as vendor, Container(mounts=mounts, network=f"container:{vendor.name}") as sidecar:
         ports = (APP_PORT, ADMIN_PORT, VENDOR_PORT)
         # By the vendor's process: it is there for as long as anybody may ask.
         app, admin, control = (Inside(vendor.pid, port) for port in ports)
