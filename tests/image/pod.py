@@ -181,4 +181,7 @@ def from_chart(folder: Path) -> Document:
             "apiKeySecret": {"name": SECRET, "key": KEY_NAME},
         },
     }
-    return dict(helm.for_podman(helm.created_pod(folder, values)))
+    pod: Document = helm.for_podman(helm.created_pod(folder, values))
+    for container in pod["spec"]["containers"]:
+        container.pop("ports", None)  # podman would publish them, and has no network to do it in
+    return pod

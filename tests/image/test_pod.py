@@ -50,7 +50,10 @@ async def told(pod: Pod, deed: str) -> None:
 
 @pytest.mark.parametrize("manifest", MANIFESTS)
 async def test_no_request_is_lost(
-    manifest: Callable[[Path], Document], tmp_path: Path, figure: Callable[[str, str], None]
+    manifest: Callable[[Path], Document],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    figure: Callable[[str, str], None],
 ) -> None:
     """Tokens that are revoked, a key that is rotated and then revoked with all its tokens, and the end of the pod."""
     with running(tmp_path, manifest(tmp_path)) as pod:
@@ -69,6 +72,7 @@ async def test_no_request_is_lost(
         stopped_s = await asyncio.to_thread(pod.stop)
         statuses = pod.statuses()
         assert pod.exit_codes() == {"app": 0, "sidecar": 0}
-    figure("pod: requests of the app, its stop", f"{len(statuses)} requests, all 200; stopped in {stopped_s:.1f} s")
     assert Counter(statuses) == {200: len(statuses)}
+    which = request.node.callspec.id
+    figure(f"pod {which}: the app's requests, its stop", f"{len(statuses)}, all 200; {stopped_s:.1f} s")
     assert 1.0 < stopped_s < GRACE_S
