@@ -31,7 +31,10 @@ class EngineError(RuntimeError):
 
 def storage_flags() -> list[str]:
     """Return the flags, the same for both, that keep to our own storage."""
-    return ["--root", str(HOME / "storage"), "--runroot", str(HOME / "run"), "--storage-driver", _driver()]
+    driver = _driver()
+    flags = ["--root", str(HOME / "storage"), "--runroot", str(HOME / "run"), "--storage-driver", driver]
+    # Else the storage is mounted onto itself, for ever, and cannot be deleted.
+    return [*flags, "--storage-opt", "overlay.skip_mount_home=true"] if driver == "overlay" else flags
 
 
 def podman_command() -> list[str]:

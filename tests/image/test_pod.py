@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from tests.image.container import podman
 from tests.image.marks import needs_image
 from tests.image.pod import GRACE_S, Document, Pod, from_chart, hand_written, make_app_image, running
 
@@ -30,9 +31,11 @@ MANIFESTS = [
 
 
 @pytest.fixture(scope="module", autouse=True)
-def app_image(tmp_path_factory: pytest.TempPathFactory) -> None:
+def app_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The app's image is there."""
-    make_app_image(tmp_path_factory.mktemp("app") / "context")
+    name = make_app_image(tmp_path_factory.mktemp("app") / "context")
+    yield
+    podman("rmi", "--force", name)
 
 
 async def answered(pod: Pod, more: int) -> None:
