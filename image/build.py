@@ -33,7 +33,7 @@ def build(base: str, lock: str = "run") -> str:
     Raises:
         EngineError: the build failed; holds the end of its output.
     """
-    revision, committed_s = _commit()
+    revision, committed_s = commit()
     arguments = {
         "BASE": base,
         "LOCK": lock,
@@ -42,7 +42,8 @@ def build(base: str, lock: str = "run") -> str:
         "SOURCE": os.environ.get("SOURCE", "unknown"),
         "SOURCE_DATE_EPOCH": committed_s,
     }
-    command = [*engine.buildah_command(), "build", "--format", "docker", "--layers", "--network", "host"]
+    # Without a cache: that of buildah 1.28 takes a step for done whose arguments have changed, such as the commit.
+    command = [*engine.buildah_command(), "build", "--format", "docker", "--layers=false", "--network", "host"]
     command += [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
     with _secrets() as flags:
         engine.call([*command, *flags, "--tag", NAME, engine.PROJECT])
@@ -89,7 +90,7 @@ def _pip_settings() -> dict[str, str]:
     return settings
 
 
-def _commit() -> tuple[str, str]:
+def commit() -> tuple[str, str]:
     """Return the commit that is checked out, and its time in seconds since 1970; unknown and 0 without git."""
     try:
         command = ["git", "-C", str(engine.PROJECT), "log", "-1", "--format=%H %ct"]

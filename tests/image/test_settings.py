@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import pytest
 
-from image.build import NAME
+from image.build import NAME, commit
 from sidecar import __version__
 from tests.image.container import podman
 from tests.image.marks import needs_image
@@ -60,7 +59,7 @@ def test_its_labels_say_what_it_is(settings: dict[str, Any]) -> None:
     assert labels["title"] == "credential-sidecar"
     assert labels["version"] == __version__
     assert labels["licenses"] == "Apache-2.0"
-    assert re.fullmatch(r"[0-9a-f]{40}|unknown", labels["revision"])
+    assert labels["revision"] == commit()[0]
     assert labels["base.name"]
 
 
