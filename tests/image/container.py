@@ -75,20 +75,32 @@ class Container:
         flags += [f"--network={network}"]
         self._command = [*LOCKED_DOWN, *flags, NAME, *command]
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Start it; return once the engine says that it runs, some time after it does.
+
+        Raises:
+            RuntimeError: the engine cannot; says why.
+        """
         with TemporaryDirectory() as folder:
             file = Path(folder) / "pid"
             started = podman("run", "--detach", f"--name={self.name}", f"--pidfile={file}", *self._command)
             if started.code:
-                podman("rm", "--force", "--time=0", self.name)
+                self.remove()
                 raise RuntimeError(started.err)
             self.pid = int(file.read_text())
+
+    def remove(self) -> None:
+        """End it at once; nothing of it is left."""
+        podman("rm", "--force", "--time=0", self.name)
+
+    def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        podman("rm", "--force", "--time=0", self.name)
+        self.remove()
 
     def run(self, *command: str) -> Ended:
         """Run a command in it."""
@@ -121,6 +133,11 @@ class Container:
         """Return when its process was started, in seconds since the machine was."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return int(fields[19]) / 100
+
+    def cpu_s(self) -> float:
+        """Return the seconds that a core has worked for its process, which other work on the machine does not change."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / 100
 
     def memory_bytes(self) -> dict[str, int]:
         """Return the memory of its process by the names that Linux gives it: Rss, and Pss, its fair share."""

@@ -86,19 +86,23 @@ class Stand:
         await self.admin.ready(READY_WITHIN_S)
 
 
+def sidecar_beside(vendor: Container, folder: Path, key: KeyFolder) -> Container:
+    """Return a sidecar's container, to be started in the network of a vendor's; its configuration is in the folder."""
+    file = folder / "config.yaml"
+    file.write_text(configuration())
+    mounts = {file: CONFIG_FILE, key.folder: KEY_FOLDER}
+    return Container(mounts=mounts, network=f"container:{vendor.name}")
+
+
 @contextmanager
-def stand(folder: Path, lame_duck: str = "0s") -> Iterator[Stand]:
+def stand(folder: Path) -> Iterator[Stand]:
     """Run the two until the block ends.
 
     Args:
         folder: an empty one, for the configuration and the key.
-        lame_duck: how long new connections are served after SIGTERM.
     """
     key = KeyFolder(folder / "key")
-    file = folder / "config.yaml"
-    file.write_text(configuration(lame_duck))
-    mounts = {file: CONFIG_FILE, key.folder: KEY_FOLDER}
-    with Container("vendor") as vendor, Container(mounts=mounts, network=f"container:{vendor.name}") as sidecar:
+    with Container("vendor") as vendor, sidecar_beside(vendor, folder, key) as sidecar:
         ports = (APP_PORT, ADMIN_PORT, VENDOR_PORT)
         # By the vendor's process: it is there for as long as anybody may ask.
         app, admin, control = (Inside(vendor.pid, port) for port in ports)

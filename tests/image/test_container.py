@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from sidecar import __version__
@@ -12,7 +13,18 @@ from sidecar.vendor.server import DEMO_KEY
 from tests.image.container import Container, podman, run_once
 from tests.image.inside import Inside
 from tests.image.marks import needs_image
-from tests.image.stand import ADMIN_PORT, APP_PORT, CONFIG_FILE, KEY_FOLDER, KEY_NAME, Stand, stand
+from tests.image.stand import (
+    ADMIN_PORT,
+    APP_PORT,
+    CONFIG_FILE,
+    KEY_FOLDER,
+    KEY_NAME,
+    VENDOR_PORT,
+    KeyFolder,
+    Stand,
+    sidecar_beside,
+    stand,
+)
 from tests.image.test_compose import read
 from tests.servers import programs
 from tests.servers.prometheus import promtool_check
@@ -20,6 +32,7 @@ from tests.servers.prometheus import promtool_check
 pytestmark = needs_image
 
 REQUESTS, CONNECTIONS = 1000, 32
+ASKED_EVERY_S = 0.01
 # Loose: this machine may have much else to do. The figures are in the report.
 ANSWERS_WITHIN_S = 10.0
 MOST_PSS_BYTES = 60e6
@@ -47,16 +60,29 @@ def test_its_commands_are_the_sidecars() -> None:
     assert CONFIG_FILE in ended.err and "SIDECAR_API_KEY_FILE" in ended.err
 
 
+async def first_200(client: Inside, target: str) -> float:
+    """Return when a target is first answered 200, asked all the time; in seconds since the machine was started."""
+    while True:
+        with suppress(OSError, EOFError):
+            if (await client.ask("GET", target)).status == 200:
+                return time.clock_gettime(time.CLOCK_BOOTTIME)
+        await asyncio.sleep(ASKED_EVERY_S)
+
+
 async def test_it_is_alive_and_answers_soon(figure: Callable[[str, str], None], tmp_path: Path) -> None:
-    """Seconds from the start of its process to the first 200 of a probe and of an app."""
-    with stand(tmp_path) as at:
-        await at.admin.until_accepts()
-        await at.admin.until_answered("/livez", 200, ANSWERS_WITHIN_S)
-        alive_s = time.clock_gettime(time.CLOCK_BOOTTIME) - at.sidecar.started_at()
-        await at.app.until_answered("/me", 200, ANSWERS_WITHIN_S)
-        answered_s = time.clock_gettime(time.CLOCK_BOOTTIME) - at.sidecar.started_at()
-    figure("start to /livez / to an app's first 200", f"{alive_s:.2f} s / {answered_s:.2f} s")
-    assert answered_s < ANSWERS_WITHIN_S
+    """From the start of its process to the first 200 of a probe, and of an app, both of which ask all the time."""
+    with ExitStack() as stack:
+        vendor = stack.enter_context(Container("vendor"))
+        await Inside(vendor.pid, VENDOR_PORT).until_accepts()
+        sidecar = sidecar_beside(vendor, tmp_path, KeyFolder(tmp_path / "key"))
+        stack.callback(sidecar.remove)
+        async with asyncio.timeout(ANSWERS_WITHIN_S), asyncio.TaskGroup() as group:
+            alive = group.create_task(first_200(Inside(vendor.pid, ADMIN_PORT), "/livez"))
+            answered = group.create_task(first_200(Inside(vendor.pid, APP_PORT), "/me"))
+            await asyncio.to_thread(sidecar.start)
+        cpu_s = sidecar.cpu_s()
+        alive_s, answered_s = (at.result() - sidecar.started_at() for at in (alive, answered))
+    figure("start to /livez / to an app's first 200", f"{alive_s:.2f} s / {answered_s:.2f} s ({cpu_s:.2f} s of CPU)")
 
 
 async def test_it_writes_nothing(shared_stand: Stand) -> None:
