@@ -135,7 +135,7 @@ class Container:
         return int(fields[19]) / 100
 
     def cpu_s(self) -> float:
-        """Return the seconds that a core has worked for its process, which other work on the machine does not change."""
+        """Return the seconds of a core that its process has had; other work on the machine changes little of it."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / 100
 
