@@ -8,7 +8,7 @@
 ARG BASE=docker.io/library/python:3.13-slim-trixie
 
 FROM ${BASE} AS builder
-# run, or sign for the presets that sign (jwt-bearer, github-app): 9 MB more.
+# run, or sign for the presets that sign (jwt-bearer, github-app): 15 MB more.
 ARG LOCK=run
 ENV PIP_CONFIG_FILE=/run/secrets/pip.conf PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src

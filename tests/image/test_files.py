@@ -148,6 +148,6 @@ def test_all_of_the_sidecar_can_be_imported() -> None:
 
 @pytest.mark.parametrize("module", ["cryptography", "jwt"])
 def test_what_signs_is_there_where_it_was_asked_for(module: str) -> None:
-    """9 MB that the image does without, unless it was built with LOCK=sign."""
+    """15 MB that the image does without, unless it was built with LOCK=sign."""
     ended = run_once("-c", f"import {module}", program=["python3.13"])
     assert (ended.code == 0) == (LOCK == "sign"), ended.err
