@@ -42,6 +42,7 @@ def test_an_unknown_key_at_the_top_of_any_manifest(helm: Helm, created: Path) ->
     [
         ("spec.template.spec.initContainers.0.securityContext.runAsNonroot", True, "'runAsNonroot' was unexpected"),
         ("spec.template.spec.initContainers.0.ports.0.containerPort", "8081", "'8081' is not of type"),
+        ("spec.template.spec.initContainers.0.securityContext.runAsUser", 1.00065e9, "1000650000.0 is not of type"),
         ("metadata.label", {}, "'label' was unexpected"),
         ("apiVersion", "apps/v2", "has no Deployment of apps/v2"),
         ("kind", "Deploymint", "has no Deploymint of apps/v1"),

@@ -34,7 +34,7 @@ def test_nothing_given(helm: Helm, created: Path) -> None:
 def test_what_no_schema_can_say(helm: Helm, created: Path) -> None:
     """Values that are well formed, and cannot be meant."""
     values = {
-        "image": {"repository": "r", "tag": "", "digest": "4f1c"},
+        "image": {"repository": "r", "tag": "", "digest": "sha256:4f1c"},
         "preset": "oauth2",
         "upstream": "api.example.com",
         "apiKeySecret": {"name": "vendor"},
@@ -45,7 +45,7 @@ def test_what_no_schema_can_say(helm: Helm, created: Path) -> None:
     }
     said = refusal(helm, created, {"sidecar-lib": values})
     assert [line.removeprefix("sidecar-lib.") for line in said if line.startswith("sidecar-lib.")] == [
-        'image.digest: expected sha256: and 64 hexadecimal digits, not "4f1c"',
+        'image.digest: expected sha256: and 64 hexadecimal digits, not "sha256:4f1c"',
         "preset: oauth2 needs more than a key, its exchange.url for one: write a configuration into a ConfigMap and"
         " name that at config.configMap",
         "upstream: expected an origin such as https://api.example.com (http is for the pod's own loopback), not"

@@ -25,6 +25,17 @@ SCHEMAS = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
 CUSTOM_GROUPS = ("monitoring.coreos.com/",)
 
 
+def _is_integer(_: object, value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+# Go's templates write a large number as 1e+09, which JSON Schema takes for an integer, and Kubernetes does not.
+_Validator: type[jsonschema.Draft202012Validator] = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+)
+
+
 def versions() -> list[str]:
     """Return every version of Kubernetes whose schema is there, from the oldest that has native sidecars, as 1.29."""
     found = (re.fullmatch(r"v1\.(\d+)\.0-local-strict", folder.name) for folder in SCHEMAS.iterdir())
@@ -64,7 +75,7 @@ def _validator(version: str, api_version: str, kind: str) -> jsonschema.Draft202
     if not path.exists():
         return None
     schema = json.loads(path.read_bytes())
-    return jsonschema.Draft202012Validator(schema, registry=_definitions(version))
+    return _Validator(schema, registry=_definitions(version))
 
 
 @cache
