@@ -11,7 +11,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from tests.servers.prometheus import Prometheus
 
 # Nothing is sent there: it makes a setting insecure that is never used.
 UNUSED = {"url": "http://192.0.2.1", "insecure": True}
+# Renewed every 5 s at most: for the second in between requests wait.
+SHORT_S = 4.0
 # What a PodMonitor puts on a target, beside the instance.
 POD = {"namespace": "shop", "pod": "crm-0", "container": "sidecar", "endpoint": "sidecar-admin"}
 
@@ -69,7 +71,7 @@ async def stand(directory: Path, nginx: Nginx) -> AsyncIterator[Stand]:
     """Run it all, in trouble, and asked for things all the time until the block ends."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        good, short, dying = await enter(vendor()), await enter(vendor(token_life_s=2)), Vendor()
+        good, short, dying = await enter(vendor()), await enter(vendor(token_life_s=SHORT_S)), Vendor()
         dying.issuer.token_life_s = 6
         await dying.start()
         stack.push_async_callback(dying.stop)
@@ -167,5 +169,7 @@ def _sick(sidecar: SidecarProcess) -> Callable[[], Awaitable[None]]:
 
 async def _until(over: asyncio.Event, ask: Callable[[], Awaitable[object]]) -> None:
     while not over.is_set():
-        await ask()
+        # On a machine with much else to do an answer may be late. What counts is what Prometheus sees.
+        with suppress(TimeoutError):
+            await ask()
         await asyncio.sleep(0.05)

@@ -24,6 +24,8 @@ pytestmark = [
     pytest.mark.timeout(180),
 ]
 
+Series = list[tuple[dict[str, str], float]]
+
 # What the troubled sidecar meets. Of the others, one cannot be had without changing the machine (overhead, memory), one
 # takes a day (rotation), one a limit that is reached, and one no sidecar at all.
 SEEN = {
@@ -49,6 +51,11 @@ async def test_what_prometheus_makes_of_it(tmp_path: Path, nginx: Nginx) -> None
         await variables_offer_the_targets(there)
 
 
+async def query(there: Stand, expression: str) -> Series:
+    """Return an expression's value; the vendors and the load are in this process, and go on meanwhile."""
+    return await asyncio.to_thread(there.prometheus.query, expression)
+
+
 async def alerts_see_the_trouble(there: Stand) -> None:
     """Each that can be had fires or is about to, for the pod as for the static target; none for who is well."""
     for alert in alerts():
@@ -59,7 +66,7 @@ async def alerts_see_the_trouble(there: Stand) -> None:
         for job in jobs:
             wanted = f'ALERTS{{alertname="{alert.name}", instance="{at}", job="{job}"}}'
             await asyncio.to_thread(there.prometheus.wait_for, wanted, 60.0)
-    assert there.prometheus.query(f'ALERTS{{instance="{there.well.admin}"}}') == []
+    assert await query(there, f'ALERTS{{instance="{there.well.admin}"}}') == []
     assert {alert.name for alert in alerts()} == SEEN | UNSEEN
 
 
@@ -67,12 +74,12 @@ async def alerts_ask_for_what_is_there(there: Stand) -> None:
     """Also those that cannot be had: each selector has series, and without its threshold the expression has a value."""
     for alert in alerts():
         for selector in selectors(alert.expr):
-            assert there.prometheus.query(selector.text), f"{alert.name}: {selector.text}"
-        there.prometheus.query(alert.expr)
+            assert await query(there, selector.text), f"{alert.name}: {selector.text}"
+        await query(there, alert.expr)
         if alert.name == "SidecarAbsent":
             continue
         without = _THRESHOLD.sub("", alert.expr).replace("> count", ">= count").replace(" offset 1d", "")
-        assert there.prometheus.query(without), f"{alert.name}: {without}"
+        assert await query(there, without), f"{alert.name}: {without}"
 
 
 async def texts_are_whole(there: Stand) -> None:
@@ -90,14 +97,14 @@ async def every_query_has_an_answer(there: Stand, label: str, value: str) -> Non
     """A number, not a NaN, for the targets that are chosen; the other two choices are All."""
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         for target in panel.get("targets", []):
-            query = target["expr"].replace("$__rate_interval", "5m").replace(f"${label}", value)
-            query = re.sub(r"\$(namespace|pod|instance)", ".*", query)
-            numbers = [number for _, number in there.prometheus.query(query)]
-            assert any(math.isfinite(number) for number in numbers), f"{panel['title']}: {query}: {numbers}"
+            expression = target["expr"].replace("$__rate_interval", "5m").replace(f"${label}", value)
+            expression = re.sub(r"\$(namespace|pod|instance)", ".*", expression)
+            numbers = [number for _, number in await query(there, expression)]
+            assert any(math.isfinite(number) for number in numbers), f"{panel['title']}: {expression}: {numbers}"
 
 
 async def variables_offer_the_targets(there: Stand) -> None:
     """What Grafana would ask for a variable's values."""
     for name, values in (("pod", {"crm-0"}), ("namespace", {"shop"})):
-        series = there.prometheus.query("sidecar_build_info")
+        series = await query(there, "sidecar_build_info")
         assert {labels[name] for labels, _ in series if name in labels} == values
