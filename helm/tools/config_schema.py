@@ -1,10 +1,10 @@
 """Writes the program's schema into the gateway's values.schema.json: `python -m helm.tools.config_schema [--check]`.
 
-Under `config` a user writes the sidecar's own configuration, and Helm is to refuse there what the sidecar would. All else
-in that file is written by hand and kept. With `--check` nothing is written, and it ends with 1 where the schema is not
-the program's.
+Under `config` a user writes the sidecar's own configuration, and Helm is to refuse there what the sidecar would. All
+else in that file is written by hand and kept. With `--check` nothing is written, and it ends with 1 where the schema is
+not the program's.
 
-Helm says of a choice of schemas only that none of them fits. So choices become one schema each: where a value may be one of
+Helm says of a choice of schemas only that none of them fits. So choices become one schema each: where a value may be of
 several types, what is said of one type (`pattern`, `minimum`, `items` ...) does not concern the others.
 """
 
@@ -96,9 +96,7 @@ def with_config(text: str) -> str:
     lines = ",\n".join(f"        {json.dumps(key)}: {json.dumps(value)}" for key, value in properties.items())
     # Its place in the text is found by a word that stands for it.
     whole["properties"]["config"] = {**config, "properties": "PROPERTIES"}
-    dumped = json.dumps(whole, indent=2)
-    assert dumped.count('"PROPERTIES"') == 1
-    return dumped.replace('"PROPERTIES"', f"{{\n{lines}\n      }}") + "\n"
+    return json.dumps(whole, indent=2).replace('"PROPERTIES"', f"{{\n{lines}\n      }}") + "\n"
 
 
 def main(arguments: list[str], path: Path = SCHEMA) -> int:

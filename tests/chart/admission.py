@@ -123,7 +123,9 @@ def _plain(value: object, path: str) -> object:
         if not isinstance(value, _Typed):
             _check_same_kind(list(value.values()), path)
         inner = {str(key): each for key, each in value.items()}
-        return {key: _plain(each, f"{path}.{key}" if isinstance(value, _Typed) else path) for key, each in inner.items()}
+        return {
+            key: _plain(each, f"{path}.{key}" if isinstance(value, _Typed) else path) for key, each in inner.items()
+        }
     if isinstance(value, list):
         _check_same_kind(value, path)
         if any(isinstance(each, Mapping) and not isinstance(each, _Typed) for each in value):

@@ -13,8 +13,8 @@ import pytest
 
 from tests.chart.admission import Refused, admitted
 from tests.chart.documents import Document
-from tests.chart.gateway import GATEWAY, LEAST, POLICIES, gateway_chart, kinds, of_kind
-from tests.chart.helm import LIBRARY, NEWEST, Helm, created_chart, helm3
+from tests.chart.gateway import GATEWAY, LEAST, POLICIES, kinds, of_kind
+from tests.chart.helm import LIBRARY, NEWEST, Helm, created_chart
 from tests.chart.pod_security import breaches
 from tests.chart.validate import mistakes
 
@@ -29,21 +29,9 @@ POD: Document = {
 
 
 @pytest.fixture(scope="module")
-def helm() -> Helm:
-    """Helm 3."""
-    return helm3()
-
-
-@pytest.fixture(scope="module")
-def chart(helm: Helm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The chart."""
-    return gateway_chart(helm, tmp_path_factory.mktemp("gateway"))
-
-
-@pytest.fixture(scope="module")
-def rendered(helm: Helm, chart: Path) -> dict[str, list[Document]]:
+def rendered(helm: Helm, gateway: Path) -> dict[str, list[Document]]:
     """Both scenarios."""
-    return {name: helm.template(chart, files=[file], apis=[POLICIES]) for name, file in SCENARIOS.items()}
+    return {name: helm.template(gateway, files=[file], apis=[POLICIES]) for name, file in SCENARIOS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +51,7 @@ def pod(**spec: object) -> Document:
 def test_a_pod_gets_what_the_library_would_give_it(
     helm: Helm, rendered: dict[str, list[Document]], scenario: str, tmp_path: Path
 ) -> None:
-    """The same container and volumes as a chart with the library's three lines, from the same values; a cluster takes it."""
+    """The same container and volumes as a chart with the library's three lines, from the same values."""
     result = admitted(of_kind(rendered[scenario], "MutatingAdmissionPolicy"), pod())
     # The image of the gateway is that of injected sidecars that name none.
     image = tmp_path / "image.yaml"
@@ -102,7 +90,11 @@ def test_it_comes_before_all_other_init_containers(policy: Document) -> None:
 def test_every_container_learns_where_it_is(policy: Document) -> None:
     """What a container says itself goes before; what else it says stays."""
     own = {"name": "SIDECAR_URL", "value": "http://localhost:1"}
-    containers = [{"name": "app", "env": [own]}, {"name": "worker", "env": [{"name": "A", "value": "1"}]}, {"name": "x"}]
+    containers = [
+        {"name": "app", "env": [own]},
+        {"name": "worker", "env": [{"name": "A", "value": "1"}]},
+        {"name": "x"},
+    ]
     result = admitted(policy, pod(containers=containers))
     url = {"name": "SIDECAR_URL", "value": "http://127.0.0.1:8080"}
     base = {"name": "OPENAI_BASE_URL", "value": "http://127.0.0.1:8080/v1"}
@@ -167,9 +159,9 @@ def test_it_can_stand_alone(rendered: dict[str, list[Document]]) -> None:
     assert kinds(rendered["injection-only"]) == {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
 
 
-def test_there_is_none_unasked(helm: Helm, chart: Path) -> None:
+def test_there_is_none_unasked(helm: Helm, gateway: Path) -> None:
     """Also on a cluster that has such policies."""
-    assert not kinds(helm.template(chart, values=LEAST, apis=[POLICIES])) & {"MutatingAdmissionPolicy"}
+    assert not kinds(helm.template(gateway, values=LEAST, apis=[POLICIES])) & {"MutatingAdmissionPolicy"}
 
 
 def test_text_comes_through_as_it_is(rendered: dict[str, list[Document]]) -> None:
@@ -183,7 +175,10 @@ def test_text_comes_through_as_it_is(rendered: dict[str, list[Document]]) -> Non
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        ('Object.spec.initContainers{name: "a", ports: [Object.spec.ports{}]}', "unexpected type name Object.spec.ports"),
+        (
+            'Object.spec.initContainers{name: "a", ports: [Object.spec.ports{}]}',
+            "unexpected type name Object.spec.ports",
+        ),
         ('Object.spec.initContainers{name: "a", env: [{"name": "b"}]}', "a list of plain mappings"),
         ('Object.spec.initContainers{name: "a", env: {"name": "b", "n": 1}}', "values of several kinds"),
         ("[Object.spec.initContainers{}]", "a list of objects as one value"),
@@ -192,7 +187,7 @@ def test_text_comes_through_as_it_is(rendered: dict[str, list[Document]]) -> Non
 def test_what_an_api_server_refuses_is_refused_here(policy: Document, value: str, why: str) -> None:
     """The stand-in is not kinder than what it stands for: each of its rules refuses something."""
     wrong = copy.deepcopy(policy)
-    expression = f'[JSONPatch{{op: "add", path: "/spec/initContainers", value: []}}, JSONPatch{{op: "add", path: '
+    expression = '[JSONPatch{op: "add", path: "/spec/initContainers", value: []}, JSONPatch{op: "add", path: '
     expression += f'"/spec/initContainers/-", value: {value}}}]'
     wrong["spec"]["mutations"][0]["jsonPatch"]["expression"] = expression
     with pytest.raises(Refused, match=why):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart.gateway import LEAST, LEAST_INJECTION, POLICIES, gateway_chart
-from tests.chart.helm import Helm, HelmRefused, helm3
+from tests.chart.gateway import LEAST, LEAST_INJECTION, POLICIES
+from tests.chart.helm import Helm, HelmRefused
 
 # Values over the least, with several mistakes each, and what is said of them.
 MISTAKES: Mapping[str, tuple[Mapping[str, object], list[str]]] = {
@@ -101,64 +101,52 @@ MISTAKES: Mapping[str, tuple[Mapping[str, object], list[str]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def helm() -> Helm:
-    """Helm 3."""
-    return helm3()
-
-
-@pytest.fixture(scope="module")
-def chart(helm: Helm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The chart."""
-    return gateway_chart(helm, tmp_path_factory.mktemp("gateway"))
-
-
-def refusal(helm: Helm, chart: Path, values: Mapping[str, object], **cluster: object) -> str:
+def refusal(helm: Helm, gateway: Path, values: Mapping[str, object], **cluster: object) -> str:
     """Return what Helm says, having refused the values."""
     with pytest.raises(HelmRefused) as refused:
-        helm.template(chart, values=values, **cluster)  # type: ignore[arg-type]
+        helm.template(gateway, values=values, **cluster)  # type: ignore[arg-type]
     return str(refused.value)
 
 
 @pytest.mark.parametrize(("values", "words"), MISTAKES.values(), ids=MISTAKES)
 def test_mistakes_are_named_all_at_once(
-    helm: Helm, chart: Path, values: Mapping[str, object], words: list[str]
+    helm: Helm, gateway: Path, values: Mapping[str, object], words: list[str]
 ) -> None:
     """Each on a line of its own, which begins with the key that is to be changed."""
-    lines = refusal(helm, chart, {**LEAST, **values}).splitlines()
+    lines = refusal(helm, gateway, {**LEAST, **values}).splitlines()
     for each in words:
         assert [line for line in lines if each in line and (line.startswith((each, "- ")) or "execution error" in line)]
 
 
-def test_a_cluster_without_policies_is_told(helm: Helm, chart: Path) -> None:
+def test_a_cluster_without_policies_is_told(helm: Helm, gateway: Path) -> None:
     """Which version has them, and what to use instead; nothing is rendered that the cluster would not know."""
-    said = refusal(helm, chart, LEAST_INJECTION, kube="1.35")
+    said = refusal(helm, gateway, LEAST_INJECTION, kube="1.35")
     assert "injection.enabled: this cluster, v1.35" in said
     assert "came with Kubernetes 1.36" in said
     assert "use the library chart sidecar-lib" in said
 
 
-def test_injected_sidecars_are_checked_as_the_library_does(helm: Helm, chart: Path) -> None:
+def test_injected_sidecars_are_checked_as_the_library_does(helm: Helm, gateway: Path) -> None:
     """By their own keys."""
     values = {**LEAST_INJECTION, "sidecar-lib": {**LEAST, "apiKeySecret": {}}}
-    assert "sidecar-lib.apiKeySecret.name: missing" in refusal(helm, chart, values, apis=[POLICIES])
+    assert "sidecar-lib.apiKeySecret.name: missing" in refusal(helm, gateway, values, apis=[POLICIES])
 
 
-def test_injected_sidecars_are_native(helm: Helm, chart: Path) -> None:
+def test_injected_sidecars_are_native(helm: Helm, gateway: Path) -> None:
     """A classic one would stand where native ones do, and never end."""
     values = {**LEAST_INJECTION, "sidecar-lib": {**LEAST, "native": False}}
-    assert "sidecar-lib.native: injected sidecars are native ones" in refusal(helm, chart, values, apis=[POLICIES])
+    assert "sidecar-lib.native: injected sidecars are native ones" in refusal(helm, gateway, values, apis=[POLICIES])
 
 
-def test_a_name_that_no_policy_can_hold(helm: Helm, chart: Path) -> None:
+def test_a_name_that_no_policy_can_hold(helm: Helm, gateway: Path) -> None:
     """CEL has no mapping of mixed kinds: said here, not by a pod that is refused."""
     volume = {"name": "one", "csi": {"driver": "d", "volume-attributes": {"a": "b"}}}
     values = {**LEAST_INJECTION, "sidecar-lib": {**LEAST, "extraVolumes": [volume]}}
-    said = refusal(helm, chart, values, apis=[POLICIES])
+    said = refusal(helm, gateway, values, apis=[POLICIES])
     assert "the key volume-attributes at Object.spec.volumes.csi cannot be put into a policy" in said
 
 
-def test_an_old_cluster_is_refused(helm: Helm, chart: Path) -> None:
+def test_an_old_cluster_is_refused(helm: Helm, gateway: Path) -> None:
     """Also one whose provider adds to the version's name."""
-    assert "incompatible with Kubernetes v1.28.0" in refusal(helm, chart, LEAST, kube="v1.28.0-gke.1")
-    assert helm.template(chart, values=LEAST, kube="v1.29.0-gke.1")
+    assert "incompatible with Kubernetes v1.28.0" in refusal(helm, gateway, LEAST, kube="v1.28.0-gke.1")
+    assert helm.template(gateway, values=LEAST, kube="v1.29.0-gke.1")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.chart.documents import Document
-from tests.chart.gateway import GATEWAY, LEAST, gateway_chart, kinds, of_kind
-from tests.chart.helm import Helm, helm3
+from tests.chart.gateway import GATEWAY, LEAST, kinds, of_kind
+from tests.chart.helm import Helm
 from tests.chart.network_policy import Peer, lets_in, lets_out
 
 PROXY, ADMIN = 8080, 8081
@@ -26,27 +26,15 @@ VENDOR = Peer(address="203.0.113.9")
 
 
 @pytest.fixture(scope="module")
-def helm() -> Helm:
-    """Helm 3."""
-    return helm3()
-
-
-@pytest.fixture(scope="module")
-def chart(helm: Helm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The chart."""
-    return gateway_chart(helm, tmp_path_factory.mktemp("gateway"))
-
-
-@pytest.fixture(scope="module")
-def least(helm: Helm, chart: Path) -> Document:
+def least(helm: Helm, gateway: Path) -> Document:
     """The policy of the least values: it is there unasked."""
-    return of_kind(helm.template(chart, values=LEAST), "NetworkPolicy")
+    return of_kind(helm.template(gateway, values=LEAST), "NetworkPolicy")
 
 
 @pytest.fixture(scope="module")
-def narrow(helm: Helm, chart: Path) -> Document:
+def narrow(helm: Helm, gateway: Path) -> Document:
     """The policy of scenario `network`."""
-    manifests = helm.template(chart, files=[GATEWAY / "ci" / "network-values.yaml"])
+    manifests = helm.template(gateway, files=[GATEWAY / "ci" / "network-values.yaml"])
     return of_kind(manifests, "NetworkPolicy")
 
 
@@ -79,9 +67,9 @@ def test_names_and_https_are_all_that_it_reaches(least: Document) -> None:
     assert not lets_out(least, VENDOR, 443, "UDP")
 
 
-def test_the_test_is_a_client(helm: Helm, chart: Path, least: Document) -> None:
+def test_the_test_is_a_client(helm: Helm, gateway: Path, least: Document) -> None:
     """`helm test` gets in by the same label as an app."""
-    test = of_kind(helm.template(chart, values=LEAST), "Pod")
+    test = of_kind(helm.template(gateway, values=LEAST), "Pod")
     assert lets_in(least, Peer(own=True, pod=test["metadata"]["labels"]), PROXY)
 
 
@@ -109,6 +97,6 @@ def test_what_it_reaches_can_be_narrowed(narrow: Document) -> None:
     assert not lets_out(narrow, Peer(address="198.51.100.7"), 443)
 
 
-def test_it_can_be_left_out(helm: Helm, chart: Path) -> None:
+def test_it_can_be_left_out(helm: Helm, gateway: Path) -> None:
     """For a plugin that knows none."""
-    assert "NetworkPolicy" not in kinds(helm.template(chart, values={**LEAST, "networkPolicy": {"enabled": False}}))
+    assert "NetworkPolicy" not in kinds(helm.template(gateway, values={**LEAST, "networkPolicy": {"enabled": False}}))

@@ -9,33 +9,21 @@ import pytest
 
 from sidecar.config.units import parse_duration
 from tests.chart.documents import Document
-from tests.chart.gateway import LEAST, configuration, container, gateway_chart, kinds, of_kind, pod_spec
-from tests.chart.helm import Helm, helm3
+from tests.chart.gateway import LEAST, configuration, container, kinds, of_kind, pod_spec
+from tests.chart.helm import Helm
 
 
 @pytest.fixture(scope="module")
-def helm() -> Helm:
-    """Helm 3."""
-    return helm3()
-
-
-@pytest.fixture(scope="module")
-def chart(helm: Helm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The chart."""
-    return gateway_chart(helm, tmp_path_factory.mktemp("gateway"))
-
-
-@pytest.fixture(scope="module")
-def least(helm: Helm, chart: Path) -> list[Document]:
+def least(helm: Helm, gateway: Path) -> list[Document]:
     """What the least values render to."""
-    return helm.template(chart, values=LEAST)
+    return helm.template(gateway, values=LEAST)
 
 
 @pytest.fixture(scope="module")
-def fleet(helm: Helm, chart: Path) -> list[Document]:
+def fleet(helm: Helm, gateway: Path) -> list[Document]:
     """The same with an autoscaler, other times for the drain, and a token that callers must send."""
     return helm.template(
-        chart,
+        gateway,
         values={
             **LEAST,
             "autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 7, "cpu": "600m"},
@@ -82,7 +70,7 @@ def test_no_pod_leaves_before_another_is_ready(least: list[Document]) -> None:
 
 
 def test_everything_means_the_same_pods(least: list[Document]) -> None:
-    """Deployment, Service, budget, policy and spread select what the pods are labelled with, and the test's pod is not it."""
+    """Deployment, Service, budget, policy and spread select the pods by their labels; the test's pod is none."""
     labels = of_kind(least, "Deployment")["spec"]["template"]["metadata"]["labels"]
     selectors: list[Any] = [
         of_kind(least, "Deployment")["spec"]["selector"]["matchLabels"],
@@ -131,7 +119,7 @@ def test_no_pod_has_a_right_or_a_token_in_the_cluster(least: list[Document]) -> 
 
 
 def test_the_key_is_a_folder_and_never_in_a_manifest(least: list[Document]) -> None:
-    """The Secret is mounted whole, so that a new key arrives; a Secret that is missing is an error, not an empty folder."""
+    """The Secret is mounted, so that a new key arrives; one that is missing is an error, not an empty folder."""
     volume = next(one for one in pod_spec(least)["volumes"] if "secret" in one)
     assert volume["secret"]["secretName"] == "giantcontext"
     assert volume["secret"]["optional"] is False
@@ -151,16 +139,16 @@ def test_the_token_of_callers_is_a_file_too(fleet: list[Document]) -> None:
         assert volume["secret"]["optional"] is False
 
 
-def test_another_configuration_makes_other_pods(helm: Helm, chart: Path, least: list[Document]) -> None:
+def test_another_configuration_makes_other_pods(helm: Helm, gateway: Path, least: list[Document]) -> None:
     """And the same one the same pods: an upgrade that changes nothing restarts nothing."""
 
     def checksum(manifests: list[Document]) -> str:
         metadata = of_kind(manifests, "Deployment")["spec"]["template"]["metadata"]
         return str(metadata["annotations"]["checksum/config"])
 
-    other = helm.template(chart, values={**LEAST, "config": {"log": {"level": "debug"}}})
+    other = helm.template(gateway, values={**LEAST, "config": {"log": {"level": "debug"}}})
     assert checksum(other) != checksum(least)
-    assert checksum(helm.template(chart, values={**LEAST, "replicas": 5})) == checksum(least)
+    assert checksum(helm.template(gateway, values={**LEAST, "replicas": 5})) == checksum(least)
 
 
 def test_a_service_of_the_cluster_alone(least: list[Document]) -> None:

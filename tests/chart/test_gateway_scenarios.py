@@ -21,27 +21,17 @@ from tests.chart.gateway import (
     kinds,
     of_kind,
 )
-from tests.chart.helm import NEWEST, OLDEST, Helm, helm3, helm4, scenarios
+from tests.chart.helm import NEWEST, OLDEST, Helm, helm4, scenarios
 from tests.chart.pod_security import breaches
 from tests.chart.validate import mistakes, versions
 from tests.config.loading import mistakes_in
 
-by_scenario = pytest.mark.parametrize("scenario", scenarios(GATEWAY), ids=lambda path: path.stem.removesuffix("-values"))
-long = pytest.mark.skipif(not os.environ.get("SIDECAR_CHART"), reason="make chart")
+by_scenario = pytest.mark.parametrize(
+    "scenario", scenarios(GATEWAY), ids=lambda path: path.stem.removesuffix("-values")
+)
+long = pytest.mark.skipif(os.environ.get("SIDECAR_CHART") != "1", reason="make chart: SIDECAR_CHART=1")
 # What a scenario's configuration takes from the environment.
 ENVIRON = {"CRM_CLIENT_ID": "my-client"}
-
-
-@pytest.fixture(scope="module")
-def helm() -> Helm:
-    """Helm 3."""
-    return helm3()
-
-
-@pytest.fixture(scope="module")
-def chart(helm: Helm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The chart."""
-    return gateway_chart(helm, tmp_path_factory.mktemp("gateway"))
 
 
 def of_cluster(scenario: Path) -> tuple[str, list[str]]:
@@ -57,11 +47,11 @@ def containers(manifests: list[Document]) -> list[Document]:
 
 
 @pytest.fixture(scope="module")
-def texts(helm: Helm, chart: Path) -> dict[Path, str]:
+def texts(helm: Helm, gateway: Path) -> dict[Path, str]:
     """What each scenario renders to, for the newest Kubernetes. No template looks at the version but to refuse it."""
     asked = ["--namespace", "apps", "--kube-version", NEWEST, "--api-versions", POLICIES]
     return {
-        scenario: helm.run("template", "demo", str(chart), *asked, "--values", str(scenario))
+        scenario: helm.run("template", "demo", str(gateway), *asked, "--values", str(scenario))
         for scenario in scenarios(GATEWAY)
     }
 
@@ -74,7 +64,7 @@ def rendered(texts: Mapping[Path, str]) -> dict[Path, list[Document]]:
 
 @by_scenario
 def test_every_scenario_renders_and_validates(rendered: Mapping[Path, list[Document]], scenario: Path) -> None:
-    """Every manifest is one that the cluster knows; containers keep to "restricted"; the program takes its configuration."""
+    """A cluster takes every manifest, Pod Security ("restricted") the containers, the program its configuration."""
     manifests = rendered[scenario]
     for version in (of_cluster(scenario)[0], NEWEST):
         assert mistakes(manifests, version) == []
@@ -93,7 +83,7 @@ def test_the_scenarios_leave_no_template_out(texts: Mapping[Path, str]) -> None:
 
 
 def test_a_namespace_has_what_it_is_installed_into(rendered: Mapping[Path, list[Document]]) -> None:
-    """Every manifest but the cluster's own names its namespace, so that `helm template | kubectl apply` puts it there."""
+    """All but the cluster's own names its namespace, so that `helm template | kubectl apply` puts it there."""
     manifests = [one for of_scenario in rendered.values() for one in of_scenario]
     of_cluster = {one["kind"] for one in manifests if "namespace" not in one["metadata"]}
     assert of_cluster == {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
@@ -103,7 +93,7 @@ def test_a_namespace_has_what_it_is_installed_into(rendered: Mapping[Path, list[
 @long
 @by_scenario
 def test_both_helms_render_the_same_for_every_version(
-    helm: Helm, chart: Path, scenario: Path, tmp_path: Path
+    helm: Helm, gateway: Path, scenario: Path, tmp_path: Path
 ) -> None:
     """Helm 3 and Helm 4, and every Kubernetes whose schemas there are; neither linter finds anything."""
     oldest, apis = of_cluster(scenario)
@@ -112,19 +102,19 @@ def test_both_helms_render_the_same_for_every_version(
     for version in versions():
         if int(version.split(".")[1]) < int(oldest.split(".")[1]):
             continue
-        manifests = helm.template(chart, files=[scenario], kube=version, apis=apis)
+        manifests = helm.template(gateway, files=[scenario], kube=version, apis=apis)
         assert mistakes(manifests, version) == []
         assert newer.template(of_newer, files=[scenario], kube=version, apis=apis) == manifests
     if not apis:  # a linter cannot be told what a cluster has
-        helm.lint(chart, files=[scenario])
+        helm.lint(gateway, files=[scenario])
         newer.lint(of_newer, files=[scenario])
 
 
 @long
-def test_the_chart_can_be_packed(helm: Helm, chart: Path, tmp_path: Path) -> None:
+def test_the_chart_can_be_packed(helm: Helm, gateway: Path, tmp_path: Path) -> None:
     """As `helm package` makes it, without the scenarios, it installs as it does from its folder."""
-    helm.run("package", str(chart), "--destination", str(tmp_path))
+    helm.run("package", str(gateway), "--destination", str(tmp_path))
     (archive,) = tmp_path.glob("sidecar-*.tgz")
     scenario = GATEWAY / "ci" / "default-values.yaml"
-    assert helm.template(archive, files=[scenario]) == helm.template(chart, files=[scenario])
+    assert helm.template(archive, files=[scenario]) == helm.template(gateway, files=[scenario])
     assert of_kind(helm.template(archive, files=[scenario]), "Deployment")
