@@ -16,9 +16,12 @@ import copy
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import Any
 
 import celpy
 from celpy import celtypes
+from celpy.adapter import json_to_cel
+from celpy.evaluation import Annotation
 
 from tests.chart.documents import Document
 
@@ -58,14 +61,14 @@ def admitted(policy: Document, pod: Document) -> Document:
 
 
 def _evaluated(expression: str, pod: Document) -> object:
-    return _program(expression).evaluate({"object": celpy.json_to_cel(pod)})
+    return _program(expression).evaluate({"object": json_to_cel(pod)})
 
 
 @cache
 def _program(expression: str) -> celpy.Runner:
     # To cel-python a name with dots is a place with places in it, and no type: ours have none.
     names = {name: name.replace(".", "__") for name in _TYPE.findall(expression)}
-    types = {plain: type(plain, (_Typed,), {"name": name}) for name, plain in names.items()}
+    types: dict[str, Annotation] = {plain: type(plain, (_Typed,), {"name": name}) for name, plain in names.items()}
     environment = celpy.Environment(annotations=types)
     return environment.program(environment.compile(_TYPE.sub(lambda match: names[match[1]] + "{", expression)))
 
@@ -77,11 +80,11 @@ def _patched(pod: Document, operations: object) -> Document:
     for operation in operations:
         if not isinstance(operation, _Typed) or operation.name != "JSONPatch" or operation["op"] != "add":
             raise Refused(f"not an addition: {operation!r}")
-        value = operation["value"]
+        value: object = operation["value"]
         if isinstance(value, list) and any(isinstance(each, _Typed) for each in value):
             raise Refused("a list of objects as one value")
         *places, last = str(operation["path"]).removeprefix("/").split("/")
-        target = patched
+        target: Any = patched  # a mapping or a list, as the path goes
         for place in places:
             if place not in target:
                 raise Refused(f"{operation['path']}: there is no {place}")

@@ -119,7 +119,7 @@ async def test_a_pod_from_its_start_to_its_end(helm: Helm, gateway: Path, tmp_pa
 
 
 async def test_a_port_and_a_token_of_its_own(helm: Helm, gateway: Path, tmp_path: Path) -> None:
-    """The Service's port is part of the name in Host, where it is not http's; callers send the token, as `helm test` does.
+    """The Service's port is part of the name in Host, where it is not http's; callers send the token.
 
     It says what the gateway says, where that refuses; and fails on the upstream's 401, however well the gateway works.
     """
