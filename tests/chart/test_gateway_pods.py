@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sidecar.config.units import parse_duration
 from tests.chart.documents import Document
-from tests.chart.gateway import LEAST, configuration, container, kinds, of_kind, pod_spec
+from tests.chart.gateway import GATEWAY, LEAST, configuration, container, kinds, of_kind, pod_spec
 from tests.chart.helm import Helm
 
 
@@ -161,3 +162,54 @@ def test_a_service_of_the_cluster_alone(least: list[Document]) -> None:
 def test_no_limit_of_cpu(least: list[Document]) -> None:
     """It would throttle the start; memory has one."""
     assert container(least)["resources"]["limits"].keys() == {"memory"}
+
+
+def test_what_a_user_adds_is_there(helm: Helm, gateway: Path) -> None:
+    """Places, names, labels, annotations and volumes, as they were written."""
+    file = GATEWAY / "ci" / "placement-values.yaml"
+    values = yaml.safe_load(file.read_text())
+    manifests = helm.template(gateway, files=[file])
+    deployment, spec = of_kind(manifests, "Deployment"), pod_spec(manifests)
+    assert deployment["metadata"]["name"] == of_kind(manifests, "Service")["metadata"]["name"] == "vendor-gateway"
+    assert deployment["spec"]["replicas"] == 3
+    for key in ("nodeSelector", "tolerations", "affinity", "priorityClassName"):
+        assert spec[key] == values[key]
+    assert values["extraVolumes"][0] in spec["volumes"]
+    assert values["extraVolumeMounts"][0] in container(manifests)["volumeMounts"]
+    for pod in (spec, of_kind(manifests, "Pod")["spec"]):
+        assert pod["imagePullSecrets"] == [{"name": "registry"}]
+    metadata = deployment["spec"]["template"]["metadata"]
+    assert values["podLabels"].items() <= metadata["labels"].items()
+    assert values["podAnnotations"].items() <= metadata["annotations"].items()
+    account = of_kind(manifests, "ServiceAccount")
+    assert spec["serviceAccountName"] == account["metadata"]["name"] == "vendor"
+    assert account["metadata"]["annotations"] == values["serviceAccount"]["annotations"]
+    assert of_kind(manifests, "Service")["metadata"]["annotations"] == values["service"]["annotations"]
+
+
+def test_a_label_of_the_users_does_not_hide_the_pods(helm: Helm, gateway: Path) -> None:
+    """What the Service selects by stays."""
+    manifests = helm.template(gateway, values={**LEAST, "podLabels": {"app.kubernetes.io/name": "mine"}})
+    labels = of_kind(manifests, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert of_kind(manifests, "Service")["spec"]["selector"].items() <= labels.items()
+
+
+def test_the_users_configuration_is_the_programs(helm: Helm, gateway: Path) -> None:
+    """As it was written, beside what the chart sets; probes then ask what was chosen."""
+    file = GATEWAY / "ci" / "routes-values.yaml"
+    manifests = helm.template(gateway, files=[file])
+    whole = configuration(manifests)
+    assert whole.keys() - {"listen", "admin", "gate", "drain"} == {"credentials", "routes", "limits"}
+    assert yaml.safe_load(file.read_text())["config"].items() <= whole.items()
+    only = container(manifests)
+    assert only["readinessProbe"]["httpGet"]["path"] == only["startupProbe"]["httpGet"]["path"] == "/livez"
+    assert only["startupProbe"]["failureThreshold"] == 30
+
+
+def test_a_gate_of_the_users_keeps_the_services_names(helm: Helm, gateway: Path) -> None:
+    """Hosts, origins and a token by another source are added to what the chart says."""
+    gate = {"hosts": ["api.internal"], "require_token": {"env": "CALLERS"}}
+    made = configuration(helm.template(gateway, values={**LEAST, "config": {"gate": gate}}))["gate"]
+    assert made["expose"] is True
+    assert made["require_token"] == {"env": "CALLERS"}
+    assert {"api.internal", "demo-sidecar.apps"} <= set(made["hosts"])
