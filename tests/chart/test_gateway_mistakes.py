@@ -24,8 +24,8 @@ MISTAKES: Mapping[str, tuple[Mapping[str, object], list[str]]] = {
     "the chart's own": (
         {"config": {"listen": "127.0.0.1:1", "admin": {}, "drain": {"most": "5s"}, "gate": {"expose": False}}},
         [
-            "config.listen: the chart sets it: use ports.proxy and adminAddress",
-            "config.admin: the chart sets it: use ports.admin and adminAddress",
+            "config.listen: the chart sets it: use ports.proxy and listenAddress",
+            "config.admin: the chart sets it: use ports.admin and listenAddress",
             "config.drain: the chart sets it: use drain.lameDuckSeconds and drain.mostSeconds",
             "config.gate.expose: the chart sets it, since a gateway listens beyond loopback: remove it",
         ],

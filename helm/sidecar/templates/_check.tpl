@@ -1,6 +1,6 @@
 {{/*
 What the schema cannot say in words: values that are needed, that exclude each other, or that this cluster cannot have.
-All mistakes at once; prints nothing. Every template of the gateway, and of the injection, begins with it.
+All mistakes at once; prints nothing. deployment.yaml begins with it, also where there is no gateway.
 */}}
 {{- define "gateway.check" -}}
 {{- $mistakes := "" -}}
@@ -41,7 +41,7 @@ autoscaling.minReplicas: {{ .Values.autoscaling.minReplicas }} is more than maxR
 
 {{/* What the chart sets itself, since Service, probes, policy and grace period follow from it. */}}
 {{- define "gateway.mistakes.owned" -}}
-{{- range $key, $instead := dict "listen" "ports.proxy and adminAddress" "admin" "ports.admin and adminAddress" "drain" "drain.lameDuckSeconds and drain.mostSeconds" }}
+{{- range $key, $instead := dict "listen" "ports.proxy and listenAddress" "admin" "ports.admin and listenAddress" "drain" "drain.lameDuckSeconds and drain.mostSeconds" }}
 {{- if hasKey $.Values.config $key }}
 config.{{ $key }}: the chart sets it: use {{ $instead }}
 {{- end }}

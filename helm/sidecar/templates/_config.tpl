@@ -24,8 +24,8 @@ the short form, and what the chart alone knows. As YAML.
 {{- $_ := set $gate "require_token" (dict "file" (printf "/run/secrets/sidecar-gate/%s" .Values.gate.requireToken.key)) -}}
 {{- end -}}
 {{- $_ := set $config "gate" $gate -}}
-{{- $_ := set $config "listen" (printf "%s:%d" .Values.adminAddress (int .Values.ports.proxy)) -}}
-{{- $_ := set $config "admin" (dict "listen" (printf "%s:%d" .Values.adminAddress (int .Values.ports.admin))) -}}
+{{- $_ := set $config "listen" (printf "%s:%d" .Values.listenAddress (int .Values.ports.proxy)) -}}
+{{- $_ := set $config "admin" (dict "listen" (printf "%s:%d" .Values.listenAddress (int .Values.ports.admin))) -}}
 {{- $drain := dict "lame_duck" (printf "%ds" (int .Values.drain.lameDuckSeconds)) "most" (printf "%ds" (int .Values.drain.mostSeconds)) -}}
 {{- $_ := set $config "drain" $drain -}}
 {{- toYaml $config -}}

@@ -1,7 +1,8 @@
 {{/* The gateway's values as the library's templates want them: the long form, by the chart's own ConfigMap. As YAML. */}}
 {{- define "gateway.library" -}}
-{{- $values := pick .Values "image" "apiKeySecret" "ports" "adminAddress" "startup" "resources" "runAsUser" "runAsGroup" "extraEnv" -}}
+{{- $values := pick .Values "image" "apiKeySecret" "ports" "startup" "resources" "runAsUser" "runAsGroup" "extraEnv" -}}
 {{- $_ := set $values "config" (dict "configMap" (include "gateway.name" .) "key" "config.yaml") -}}
+{{- $_ := set $values "adminAddress" .Values.listenAddress -}}
 {{- $_ := set $values "extraVolumes" .Values.extraVolumes -}}
 {{- $_ := set $values "extraVolumeMounts" .Values.extraVolumeMounts -}}
 {{- with .Values.gate.requireToken.secretName -}}
