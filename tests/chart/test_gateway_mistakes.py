@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.chart.gateway import LEAST, LEAST_INJECTION, POLICIES
-from tests.chart.helm import Helm, HelmRefused
+from tests.chart.helm import Helm, HelmRefused, helm4
 
 # Values over the least, with several mistakes each, and what is said of them.
 MISTAKES: Mapping[str, tuple[Mapping[str, object], list[str]]] = {
@@ -127,9 +128,12 @@ def test_a_cluster_without_policies_is_told(helm: Helm, gateway: Path) -> None:
 
 
 def test_injected_sidecars_are_checked_as_the_library_does(helm: Helm, gateway: Path) -> None:
-    """By their own keys."""
-    values = {**LEAST_INJECTION, "sidecar-lib": {**LEAST, "apiKeySecret": {}}}
-    assert "sidecar-lib.apiKeySecret.name: missing" in refusal(helm, gateway, values, apis=[POLICIES])
+    """By their own keys, at once with all else."""
+    said = refusal(helm, gateway, {"injection": {"enabled": True}}, kube="1.35").splitlines()
+    for key in ("image.repository", "preset", "apiKeySecret.name"):
+        assert any(line.startswith(f"{key}: missing") for line in said)
+        assert any(line.startswith(f"sidecar-lib.{key}: missing") for line in said)
+    assert any(line.startswith("injection.enabled: this cluster") for line in said)
 
 
 def test_injected_sidecars_are_native(helm: Helm, gateway: Path) -> None:
@@ -150,3 +154,27 @@ def test_an_old_cluster_is_refused(helm: Helm, gateway: Path) -> None:
     """Also one whose provider adds to the version's name."""
     assert "incompatible with Kubernetes v1.28.0" in refusal(helm, gateway, LEAST, kube="v1.28.0-gke.1")
     assert helm.template(gateway, values=LEAST, kube="v1.29.0-gke.1")
+
+
+@pytest.mark.skipif(os.environ.get("SIDECAR_CHART") != "1", reason="make chart: SIDECAR_CHART=1")
+@pytest.mark.parametrize("called", [name for name in MISTAKES if name != "by the schema"])
+def test_helm_4_says_the_same(gateway: Path, called: str) -> None:
+    """But of the schema, for which it has words of its own."""
+    values, words = MISTAKES[called]
+    said = refusal(helm4(), gateway, {**LEAST, **values})
+    assert [each for each in words if each not in said] == []
+
+
+@pytest.mark.skipif(os.environ.get("SIDECAR_CHART") != "1", reason="make chart: SIDECAR_CHART=1")
+def test_helm_4_names_what_the_schema_refuses(gateway: Path) -> None:
+    """By its place and the word."""
+    values, _ = MISTAKES["by the schema"]
+    said = refusal(helm4(), gateway, {**LEAST, **values})
+    for words in (
+        "additional properties 'replica' not allowed",
+        "at '/replicas': got string, want integer",
+        "at '/config/credential/exchange': additional properties 'ulr' not allowed",
+        "at '/config/log/access': got number, want ",
+        "at '/config/log/level': 'loud' does not match pattern",
+    ):
+        assert words in said

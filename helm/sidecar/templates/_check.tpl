@@ -1,6 +1,7 @@
 {{/*
 What the schema cannot say in words: values that are needed, that exclude each other, or that this cluster cannot have.
-All mistakes at once; prints nothing. deployment.yaml begins with it, also where there is no gateway.
+All mistakes at once; prints nothing. deployment.yaml begins with it, also where there is no gateway, and so does the
+policy, which the library would refuse first.
 */}}
 {{- define "gateway.check" -}}
 {{- $mistakes := "" -}}
@@ -88,5 +89,9 @@ injection.enabled: this cluster, {{ .Capabilities.KubeVersion.Version }}, has no
 {{- end }}
 {{- if not (index .Values "sidecar-lib").native }}
 sidecar-lib.native: injected sidecars are native ones: remove it
+{{- end }}
+{{- $context := include "gateway.injected" . | fromYaml -}}
+{{- with include "sidecar.mistakes" (dict "values" (index $context.Values "sidecar-lib") "kube" .Capabilities.KubeVersion.Version) | trim }}
+{{ printf "sidecar-lib.%s" (regexReplaceAll "\\n\\s*" . "\nsidecar-lib.") }}
 {{- end }}
 {{- end -}}
