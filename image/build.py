@@ -45,7 +45,7 @@ def build(base: str, lock: str = "run") -> str:
     # Without a cache: that of buildah 1.28 takes a step for done whose arguments have changed, such as the commit.
     command = [*engine.buildah_command(), "build", "--format", "docker", "--layers=false", "--network", "host"]
     command += [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
-    with _secrets() as flags:
+    with secrets() as flags:
         engine.call([*command, *flags, "--tag", NAME, engine.PROJECT])
     return NAME
 
@@ -57,7 +57,7 @@ def save() -> None:
 
 
 @contextmanager
-def _secrets() -> Iterator[list[str]]:
+def secrets() -> Iterator[list[str]]:
     """Yield the flags that hand pip's settings, and its certificate authorities, to the build and to no layer."""
     settings = _pip_settings()
     authority = settings.pop("cert", None)
