@@ -47,6 +47,8 @@ def build(base: str, lock: str = "run") -> str:
     command += [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
     with secrets() as flags:
         engine.call([*command, *flags, "--tag", NAME, engine.PROJECT])
+    # What had the name before.
+    engine.call([*engine.podman_command(), "image", "prune", "--force"])
     return NAME
 
 
