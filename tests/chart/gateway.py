@@ -28,25 +28,6 @@ LEAST_INJECTION: Document = {
 }
 
 
-# For as long as the chart has no alerts and no dashboard of its own. The braces are Prometheus' and Grafana's.
-ALERTS = """\
-groups:
-  - name: sidecar
-    rules:
-      - alert: SidecarTokenExpired
-        expr: sidecar_token_valid == 0
-        for: 1m
-        labels: {severity: critical}
-        annotations:
-          summary: The token of {{ $labels.credential }} has expired on {{ $labels.instance }}.
-          runbook: README.md#sidecartokenexpired
-      - alert: SidecarAbsent
-        expr: absent(up)
-        annotations: {summary: None is there., runbook: README.md#sidecarabsent}
-"""
-DASHBOARD = '{"title": "Sidecar", "panels": [{"legendFormat": "{{pod}}"}]}\n'
-
-
 def gateway_chart(helm: Helm, folder: Path) -> Path:
     """Return the folder of a copy that can be rendered.
 
@@ -55,9 +36,6 @@ def gateway_chart(helm: Helm, folder: Path) -> Path:
         folder: an empty folder.
     """
     chart = copied(GATEWAY, folder)
-    for name, stand_in in (("alerts.yaml", ALERTS), ("dashboard.json", DASHBOARD)):
-        if not (file := chart / "files" / name).exists():
-            file.write_text(stand_in)
     helm.update_dependencies(chart)
     return chart
 

@@ -21,6 +21,7 @@ from uuid import uuid4
 
 from image import base, build, engine
 from sidecar.vendor.server import DEMO_KEY
+from tests.chart import helm
 from tests.cli.command import Ended
 from tests.image.container import Container, podman
 from tests.image.inside import Inside
@@ -164,12 +165,7 @@ def from_chart(folder: Path) -> Document:
 
     Args:
         folder: an absent one, for the chart.
-
-    Raises:
-        ImportError: the chart is not in this tree.
     """
-    from tests.chart import helm  # type: ignore[import-not-found, import-untyped, unused-ignore]
-
     folder.mkdir()
     repository, _, tag = build.NAME.rpartition(":")
     app_repository, _, app_tag = APP_IMAGE.rpartition(":")
@@ -181,7 +177,4 @@ def from_chart(folder: Path) -> Document:
             "apiKeySecret": {"name": SECRET, "key": KEY_NAME},
         },
     }
-    pod: Document = helm.for_podman(helm.created_pod(folder, values))
-    for container in pod["spec"]["containers"]:
-        container.pop("ports", None)  # podman would publish them, and has no network to do it in
-    return pod
+    return helm.for_podman(helm.created_pod(folder, values))

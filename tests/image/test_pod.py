@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,14 +18,9 @@ pytestmark = needs_image
 NEW_KEY = f"gct_rotated_{'0123456789abcdef' * 2}"
 ANSWERED_WITHIN_S = 20.0
 POLL_S = 0.1
-HAS_CHART = find_spec("tests.chart") is not None and find_spec("tests.chart.helm") is not None
 MANIFESTS = [
     pytest.param(lambda folder: hand_written(), id="by-hand"),
-    pytest.param(
-        lambda folder: from_chart(folder / "chart"),
-        id="from-chart",
-        marks=pytest.mark.skipif(not HAS_CHART, reason="needs the library chart's tools (tests/chart/helm.py)"),
-    ),
+    pytest.param(lambda folder: from_chart(folder / "chart"), id="from-chart"),
 ]
 
 
