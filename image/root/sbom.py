@@ -66,8 +66,12 @@ def _interpreter() -> Component:
 
 def _debian(package: Package) -> Component:
     version = quote(package.version)
-    qualifiers = f"arch={package.architecture}&upstream={quote(package.source)}"
-    return _component(package.name, package.version, f"pkg:deb/debian/{quote(package.name)}@{version}?{qualifiers}")
+    system = platform.freedesktop_os_release()
+    # By the distribution's release, a scanner knows which advisories are about it.
+    distribution = f"{system['ID']}-{system.get('VERSION_ID', 'unstable')}"
+    qualifiers = f"arch={package.architecture}&distro={distribution}&upstream={quote(package.source)}"
+    purl = f"pkg:deb/{system['ID']}/{quote(package.name)}@{version}?{qualifiers}"
+    return _component(package.name, package.version, purl)
 
 
 def _component(name: str, version: str, purl: str) -> Component:

@@ -45,14 +45,13 @@ class Tree:
 
     def put(self, path: Path) -> None:
         """Copy a file, and the links that lead to it, from this system to the same place."""
-        place = self._folder(path.parent) / path.name
-        real = path.parent.resolve() / path.name
-        target = self.inside(place)
+        real = self._folder(path.parent) / path.name
+        target = self.inside(real)
         if target.is_symlink() or target.exists():
             return
         if real.is_symlink():
             target.symlink_to(os.readlink(real))
-            self.put(place.parent / os.readlink(real))
+            self.put(real.parent / os.readlink(real))
             return
         self._sources.add(real)
         shutil.copyfile(real, target)
@@ -76,7 +75,7 @@ class Tree:
                 self.put(entry)
 
     def files(self) -> Iterator[Path]:
-        """Return every regular file that is there so far, by its place on this system."""
+        """Return every regular file that is there so far, by its path on this system."""
         for folder, _, names in os.walk(self.root):
             paths = (Path(folder) / name for name in sorted(names))
             yield from (path for path in paths if not path.is_symlink())

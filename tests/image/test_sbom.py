@@ -65,6 +65,7 @@ def test_it_names_every_debian_package(bill: dict[str, Any], root: Path) -> None
         entries[entry.name] = version
         assert (root / "usr/share/doc" / entry.name / "copyright").exists()
     assert components(bill, "deb") == entries
+    assert all("distro=debian-13" in one["purl"] for one in bill["components"] if one["purl"].startswith("pkg:deb/"))
     assert {"ca-certificates", "libc6", "libssl3t64"} <= set(entries)
     assert components(bill, "generic")["cpython"].startswith("3.13.")
     assert "ID=debian" in (root / "etc/os-release").read_text()
