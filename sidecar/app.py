@@ -12,9 +12,10 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from sidecar import __version__
@@ -34,10 +35,12 @@ if TYPE_CHECKING:
     from sidecar.admin.server import AdminServer
     from sidecar.admin.view import Reload, RouteView
     from sidecar.assembly import Made, Parts
+    from sidecar.dataplane.client import ClientConnection
     from sidecar.dataplane.listener import Listener
     from sidecar.dataplane.pool import Pool
+    from sidecar.gate import Gate
     from sidecar.metrics import Gauges
-    from sidecar.path import Path
+    from sidecar.path import Finder, Path
 
 # Deadlines are checked this often, for all connections together: a timer per request would cost more than it is worth.
 SWEEP_S = 0.5
@@ -88,7 +91,9 @@ class App:
         # Those that a reload has let go too, for as long as a request is still using them.
         self._pools: WeakSet[Pool] = WeakSet()
         self._parts: Parts
+        self._make_path: Callable[[Gate, Finder], Path]
         self._path: Path
+        self._forward_path: Path | None = None
         self._listener: Listener
         self._admin: AdminServer
 
@@ -141,17 +146,34 @@ class App:
         limits = self._config.limits
         memory = ReplayMemory(limits.replay_memory_bytes)
         access = access_log() if self._config.log.access else None
-        self._path = Path(
-            self._parts.gate, self._parts.routes, memory, self.stats.refusals, access, wall=self._clock.wall
+        self._make_path = partial(
+            Path, memory=memory, refusals=self.stats.refusals, access=access, wall=self._clock.wall
         )
+        self._path = self._make_path(self._parts.gate, self._parts.routes)
+        self._switch_forward()
         self._listener = Listener(
-            self._path.serve,
+            self._serve,
             self._tasks.spawn,
             limits=self._parts.limits,
             most_connections=limits.connections or most_connections(),
             reader=self._parts.reader,
             turned_away=self._turned_away,
         )
+
+    def _switch_forward(self) -> None:
+        """Serve forward proxies by the parts in use; a path of their own costs the others nothing."""
+        forward = self._parts.forward
+        if forward is None:
+            return
+        if self._forward_path is None:
+            self._forward_path = self._make_path(*forward)
+        else:
+            self._forward_path.switch(*forward)
+
+    def _serve(self, client: ClientConnection) -> Coroutine[Any, Any, None]:
+        if client.door.forward and self._forward_path is not None:
+            return self._forward_path.serve(client)
+        return self._path.serve(client)
 
     def _turned_away(self, error: Answerable) -> bytes:
         from sidecar.problem import problem
@@ -257,9 +279,10 @@ class App:
         self._pools.update(parts.pools.values())
         self._listener.switch(parts.limits, parts.reader)
         self._path.switch(parts.gate, parts.routes)
+        self._switch_forward()
         self._admin.know_as(config.gate.hosts)
         self._run_credentials()
-        self._doors.switch(config.gate)
+        self._doors.switch(config.listen, config.gate)
         await self._doors.open(added, self._listener, config.gate)
         await self._doors.close(config.listen)
         self._retire(before, parts)
@@ -338,8 +361,13 @@ class App:
 
     @property
     def addresses(self) -> Sequence[tuple[str, int]]:
-        """Host and port of each TCP listener of apps, as bound."""
+        """Host and port of each TCP listener that apps can take for a base URL, as bound."""
         return self._doors.addresses
+
+    @property
+    def forward_addresses(self) -> Sequence[tuple[str, int]]:
+        """Host and port of each forward proxy, as bound."""
+        return self._doors.forward_addresses
 
     @property
     def admin_address(self) -> tuple[str, int]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from sidecar.clock import Clock
@@ -29,6 +30,11 @@ from sidecar.secret import Secret
 from sidecar.shield import Shield
 from sidecar.stats import Stats
 
+if TYPE_CHECKING:
+    from sidecar.forward import ForwardGate, ForwardRoutes
+
+G = TypeVar("G", bound=Gate)
+
 # Holds a key whatever the configuration says.
 OWN_VARIABLES = frozenset({"SIDECAR_API_KEY"})
 
@@ -46,10 +52,14 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What one configuration is made into; a reload takes over those whose part of it has not changed."""
+    """What one configuration is made into; a reload takes over those whose part of it has not changed.
+
+    `forward` is gate and routes of forward proxies, None where there is none.
+    """
 
     gate: Gate
     routes: Routes[Route]
+    forward: tuple[ForwardGate, ForwardRoutes[Route]] | None
     by_name: Mapping[str, Route]
     reader: RequestReader
     limits: Limits
@@ -94,12 +104,32 @@ def assemble(
         (_match(route), _route(route, credentials.get(route.credential or ""), pools[route.upstream], stats))
         for route in config.routes
     ]
-    gate = Gate(origins=config.gate.origins, require_header=config.gate.require_header, require_token=gate_token)
+    gate = _gate(Gate, config, gate_token)
     found = Routes(routes)
+    forward = None
+    # Connections that came in by one that a reload has closed go on, by the routes that there are.
+    if any(address.is_forward for address in config.listen) or (before is not None and before.forward is not None):
+        forward = _forward(config, gate_token, routes, found)
     watched = gate.watched.union(found.watched, *(route.dropped for _, route in routes))
     reader = RequestReader(config.limits.fields, watched)
     by_name = {route.name: route for _, route in routes}
-    return Parts(gate, found, by_name, reader, connection_limits(config), credentials, pools, config)
+    return Parts(gate, found, forward, by_name, reader, connection_limits(config), credentials, pools, config)
+
+
+def _gate(kind: type[G], config: Config, token: Secret | None) -> G:
+    return kind(origins=config.gate.origins, require_header=config.gate.require_header, require_token=token)
+
+
+def _forward(
+    config: Config, token: Secret | None, routes: Sequence[tuple[Match, Route]], found: Routes[Route]
+) -> tuple[ForwardGate, ForwardRoutes[Route]]:
+    from sidecar.forward import ForwardGate, ForwardRoutes, reaches
+
+    each = [
+        (match, route, reaches(its.path, its.host, its.upstream.url, strip_prefix=its.strip_prefix))
+        for (match, route), its in zip(routes, config.routes, strict=True)
+    ]
+    return _gate(ForwardGate, config, token), ForwardRoutes(each, found)
 
 
 def key_source(

@@ -103,14 +103,18 @@ class Doors:
             self._servers[address] = await loop.create_unix_server(protocol, sock=sock, backlog=BACKLOG)
         else:
             self._servers[address] = await loop.create_server(protocol, sock=sock, backlog=BACKLOG)
-        _log.info("listening on %s", as_bound(address, sock))
+        _log.info("listening on %s", self._name(address))
 
-    def switch(self, gate: GateConfig) -> None:
-        """Have new connections find whom this gate lets in."""
+    def switch(self, wanted: Collection[Address], gate: GateConfig) -> None:
+        """Have new connections find whom this gate lets in, and what these addresses say is spoken."""
+        anew = {address: address for address in wanted}
         for address in self._doors:
-            self._switch(address, gate)
+            self._switch(anew.get(address, address), gate)
 
     def _switch(self, address: Address, gate: GateConfig) -> None:
+        if address.is_forward:
+            self._doors[address].switch(frozenset(), frozenset(), forward=True)
+            return
         if address.path is not None:
             self._doors[address].switch(authorities(None, gate.hosts), frozenset(gate.peer_uids))
             return
@@ -157,13 +161,26 @@ class Doors:
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Host and port of each TCP socket, as bound."""
-        return [sock.getsockname()[:2] for address, sock in self._sockets.items() if address.path is None]
+        """Host and port of each TCP socket that apps can take for a base URL, as bound."""
+        return self._bound(forward=False)
+
+    @property
+    def forward_addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each forward proxy, as bound."""
+        return self._bound(forward=True)
+
+    def _bound(self, *, forward: bool) -> list[tuple[str, int]]:
+        tcp = [(sock, self._doors[address]) for address, sock in self._sockets.items() if address.path is None]
+        return [sock.getsockname()[:2] for sock, door in tcp if door.forward == forward]
 
     @property
     def names(self) -> list[str]:
         """Each address, for people."""
-        return [as_bound(address, sock) for address, sock in self._sockets.items()]
+        return [self._name(address) for address in self._sockets]
+
+    def _name(self, address: Address) -> str:
+        name = as_bound(address, self._sockets[address])
+        return f"{name} (forward proxy)" if self._doors[address].forward else name
 
 
 def close_all(bound: Mapping[Address, socket.socket]) -> None:

@@ -11,6 +11,7 @@ key, a token, a field value or a body.
 | NothingToReload | 409, admin listener | - | nobody: it runs without a configuration that could be read again |
 | BadRequest | 400, 405, 431 | http_request_error | the app: what it sent is not HTTP, ambiguous, or not for a proxy |
 | Refused | 403 | http_request_denied | the app: the gate or a rule said no |
+| ProxyTokenMissing | 407 | http_request_denied | the app: a forward proxy wants its token |
 | NoRoute | 404 | destination_not_found | the configuration |
 | Overloaded | 503 | connection_limit_reached | our own limit; try again |
 | NoToken | 503 | proxy_internal_response | the token endpoint is down, slow or malformed, and no token is left |
@@ -152,8 +153,8 @@ class BadRequest(Answerable):
     code = "http_request_error"
     closes = True
 
-    def __init__(self, detail: str, *, reason: str = "malformed", status: int = 400) -> None:
-        super().__init__(detail, reason=reason)
+    def __init__(self, detail: str, *, reason: str = "malformed", status: int = 400, remedy: str | None = None) -> None:
+        super().__init__(detail, reason=reason, remedy=remedy)
         self.status = status
 
 
@@ -163,6 +164,24 @@ class Refused(Answerable):
     status = 403
     title = "Refused"
     code = "http_request_denied"
+
+
+class ProxyTokenMissing(Refused):
+    """A forward proxy's caller has not sent the token; some clients send it only when they are told to.
+
+    Source: RFC 9110 15.5.8. It is about this hop alone: no app takes it for the API's word on its own user.
+    """
+
+    status = 407
+    title = "Proxy token required"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the token of this proxy is missing or wrong",
+            reason="require_token",
+            remedy="put it into the proxy's URL, as http_proxy=http://any:TOKEN@127.0.0.1:3128, or send it in"
+            " Sidecar-Token",
+        )
 
 
 class NoRoute(Answerable):

@@ -38,6 +38,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from time import monotonic, perf_counter
+from typing import TYPE_CHECKING
 
 from sidecar.credentials.credential import Credential
 from sidecar.credentials.token import Token
@@ -49,10 +50,29 @@ from sidecar.gate import Gate
 from sidecar.problem import problem
 from sidecar.relay import relay, relay_whole
 from sidecar.route import Route
-from sidecar.routes import Routes
 from sidecar.shield import Shield
 from sidecar.stats import Refusals
 from sidecar.trip import Trip
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from sidecar.messages import RequestHead
+
+    class Way(Protocol):
+        """What a request has to keep to where it goes."""
+
+        def admit(self, head: RequestHead) -> bytes:
+            """Return the target to send. Raises Answerable."""
+            ...
+
+    class Finder(Protocol):
+        """What finds the route of a request."""
+
+        def match(self, head: RequestHead) -> tuple[Way, Route]:
+            """Return the way there, and the route. Raises Answerable."""
+            ...
+
 
 # An upstream that says nothing to `Expect: 100-continue` is not waited for longer: the app hears "go on" from us.
 EXPECT_PATIENCE_S = 1.0
@@ -77,7 +97,7 @@ class Path:
     def __init__(
         self,
         gate: Gate,
-        routes: Routes[Route],
+        routes: Finder,
         memory: ReplayMemory,
         refusals: Refusals,
         access: Callable[[Trip], None] | None = None,
@@ -91,7 +111,7 @@ class Path:
         self._access = access
         self._wall = wall
 
-    def switch(self, gate: Gate, routes: Routes[Route]) -> None:
+    def switch(self, gate: Gate, routes: Finder) -> None:
         """Serve by these from the next request on; those under way keep what they began with."""
         self._gate = gate
         self._routes = routes

@@ -41,6 +41,8 @@ def problem(error: Answerable, *, close: bool, without_body: bool = False) -> by
     ]
     if error.status == 405:
         lines.append("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+    if error.status == 407:
+        lines.append('Proxy-Authenticate: Basic realm="sidecar"')
     if error.retry_after_s is not None:
         lines.append(f"Retry-After: {max(1, math.ceil(error.retry_after_s))}")
     if close:

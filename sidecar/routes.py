@@ -112,7 +112,7 @@ class Match:
         self._rules = Rules(allow)
         self._floor = self.segments.count(b"/")
         self._rewrites = bool(self._strip or self._prefix)
-        self._agent_safe = agent_safe
+        self.agent_safe = agent_safe
         self._within: Sequence[Match] = ()
         # Whether every target passes as it is.
         self.is_plain = not self.segments and not self._rules and not self._rewrites and not agent_safe
@@ -171,7 +171,7 @@ class Match:
             written = reading is path
             if not written:
                 self._stay(head, reading)
-            if self._agent_safe and _begins_login(reading):
+            if self.agent_safe and _begins_login(reading):
                 raise NoRoute("there is no OAuth login on an agent-safe route", reason="agent_safe")
             for method in methods:
                 if not rules.allows(method, reading, written=written):

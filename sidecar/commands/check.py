@@ -40,7 +40,7 @@ def _summary(config: Config) -> list[str]:
     """Return what the configuration says, in lines for a person; never a secret."""
     lines = [
         f"The configuration is right ({config.source or 'from flags and environment'}).",
-        f"listens on: {', '.join(map(str, config.listen))}",
+        f"listens on: {', '.join(address.described for address in config.listen)}",
         f"admin:      {config.admin.listen}",
     ]
     for route in config.routes:

@@ -21,6 +21,7 @@ def check_across(draft: Draft, notes: Notes) -> None:
     _check_form(draft, notes)
     _check_listeners(draft, notes)
     _check_routes(draft, notes)
+    _check_reaches(draft, notes)
     _check_key_sources(draft, notes)
     _warn_plain_http(draft, notes)
 
@@ -50,9 +51,11 @@ def _check_short_form(draft: Draft, notes: Notes) -> None:
 
 def _check_listeners(draft: Draft, notes: Notes) -> None:
     taken = {str(draft.admin.listen): "admin.listen"}
+    # With port 0, listeners of the same mode are alike, and of two modes one socket would be made for both.
+    proxies = any(address.is_forward for address in draft.listen.values())
     for at, address in draft.listen.items():
         other = taken.setdefault(str(address), at)
-        if other != at and (address.port or address.path):
+        if other != at and (address.port or address.path or proxies):
             notes.wrong(at, f"the same address as {other}: each listener needs its own")
         if not address.is_loopback and not draft.gate.expose:
             notes.wrong(at, "beyond loopback, whoever reaches it uses your key: set gate.expose: true if you mean that")
@@ -72,13 +75,14 @@ def _check_peer_uids(draft: Draft, notes: Notes) -> None:
 def _check_routes(draft: Draft, notes: Notes) -> None:
     names: dict[str, str] = {}
     matches: dict[tuple[str, str], str] = {}
+    proxies = any(address.is_forward for address in draft.listen.values())
     for at, route in draft.routes.items():
         match = ((route.host or "").lower(), route.path.rstrip("/"))
         if (same := matches.setdefault(match, at)) != at:
             notes.wrong(f"{at}.match", f"matches the same requests as {same}: give another path or host")
         elif (same := names.setdefault(route.name or route.path, at)) != at:
             notes.wrong(f"{at}.name", f"the same name as {same}: give each a name of its own")
-        if route.host is not None and not _is_admitted(route.host, draft):
+        if route.host is not None and not _is_admitted(route.host, draft) and not proxies:
             notes.warn(f"{at}.match.host", "no request with this Host gets in: add it to gate.hosts")
         if route.credential is not None and not notes.has(f"credentials.{route.credential}"):
             nearest = notes.suggestion(route.credential, draft.credentials)
@@ -87,6 +91,28 @@ def _check_routes(draft: Draft, notes: Notes) -> None:
     for name in draft.credentials:
         if name not in used:
             notes.warn(f"credentials.{name}", "no route uses it")
+
+
+def _check_reaches(draft: Draft, notes: Notes) -> None:
+    """Warn of a route that a forward proxy's apps cannot name, because the same URLs are another's."""
+    if not any(address.is_forward for address in draft.listen.values()):
+        return
+    from sidecar.forward import reaches
+
+    each = [
+        (reach, at)
+        for at, route in draft.routes.items()
+        for reach in reaches(route.path, route.host, route.upstream.url, strip_prefix=route.strip_prefix)
+    ]
+    taken: dict[tuple[bytes, str], str] = {}
+    for reach, at in sorted(each, key=lambda one: not one[0].bound):
+        first = {taken.setdefault((authority, reach.path), at) for authority in reach.authorities} - {at}
+        if first:
+            where = "match.host" if reach.bound else "upstream"
+            notes.warn(
+                f"{at}.{where}",
+                f"a forward proxy takes these URLs for {min(first)}'s; reach this route by a match.host of its own",
+            )
 
 
 def _is_admitted(host: str, draft: Draft) -> bool:

@@ -25,7 +25,7 @@ from sidecar.config.common_keys import (
 from sidecar.config.credential_keys import CREDENTIAL
 from sidecar.config.draft import Draft
 from sidecar.config.key_source_keys import KEY_SOURCE
-from sidecar.config.kinds import Choice, Key, ListOf, Named, Rows, Section, Short, Word, whole
+from sidecar.config.kinds import Choice, Either, Key, ListOf, Named, Rows, Section, Short, Word, whole
 from sidecar.config.parsers import (
     parse_browser_origin,
     parse_host,
@@ -211,10 +211,22 @@ LOG = Section(
     ),
 )
 
+LISTENER = Either(
+    ADDRESS,
+    Section(
+        checks.listener,
+        (
+            Key("address", ADDRESS, None, "Where it listens.", required=True),
+            Key("mode", Choice(("reverse", "forward")), "reverse", "forward: a proxy, for apps' http_proxy."),
+        ),
+        expected="an address, or a mapping with address and mode",
+    ),
+)
+
 ROOT = Section(
     Draft,
     (
-        Key("listen", Rows(ADDRESS, single=True), "127.0.0.1:8080", "Where apps connect: one address or a list."),
+        Key("listen", Rows(LISTENER, single=True), "127.0.0.1:8080", "Where apps connect: one listener or a list."),
         Key("gate", GATE, None, "Who may use the listeners."),
         Key("upstream", UPSTREAM, None, "Short form: the one origin. Without it, the preset's API."),
         Key("credential", CREDENTIAL, None, "Short form: the one credential."),

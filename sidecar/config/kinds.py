@@ -147,7 +147,7 @@ class Rows(Generic[T]):
     suffix: str = ""
 
     def read(self, node: Node, at: str, notes: Notes) -> dict[str, T]:
-        if self.single and isinstance(node, Scalar):
+        if self.single and not isinstance(node, Listing):
             return {at: self.kind.read(node, at, notes)}
         if node == Listing((), node.place):
             raise notes.wrong(at, "expected at least one", node.place)
@@ -362,6 +362,22 @@ class Short(Generic[T]):
     def schema(self) -> Schema:
         short = next(key.kind for key in self.section.keys if key.name == self.key)
         return _any_of(short.schema(), self.section.schema())
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Either(Generic[T]):
+    """A value that one scalar says, or a section that says more of it."""
+
+    short: Kind[T]
+    section: Section[T]
+    suffix: str = ""
+
+    def read(self, node: Node, at: str, notes: Notes) -> T:
+        kind: Kind[T] = self.short if isinstance(node, Scalar) else self.section
+        return kind.read(node, at, notes)
+
+    def schema(self) -> Schema:
+        return _any_of(self.short.schema(), self.section.schema())
 
 
 def read_items(kind: Kind[T], node: Node, at: str, notes: Notes) -> dict[str, T]:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
 
 from sidecar.config.parsers import is_plain_beyond_loopback
-from sidecar.config.values import CredentialConfig, UpstreamConfig
+from sidecar.config.units import Unfit
+from sidecar.config.values import Address, CredentialConfig, UpstreamConfig
 from sidecar.credentials.rules import BasicAuth, ExchangeRules, RefreshRules, SignRules
 from sidecar.tls import TLSRules, client_context
 
 Found = Iterator[tuple[str, str]]
 
 _PLAIN = "plain http shows every {what} to whoever is on the way: use https, or set insecure: true here"
+
+
+def listener(address: Address, mode: Literal["reverse", "forward"] = "reverse") -> Address:
+    """Return an address with what is spoken there. Raises Unfit."""
+    if mode == "forward" and address.path is not None:
+        raise Unfit("a forward proxy needs a host and a port: http_proxy knows no unix sockets")
+    return replace(address, mode=mode)
 
 
 def check_exchange(exchange: ExchangeRules) -> Found:

@@ -20,11 +20,25 @@ from sidecar.tls import TLSRules
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A socket to listen on: `host` and `port`, or `path` for a unix socket."""
+    """A socket to listen on: `host` and `port`, or `path` for a unix socket.
+
+    `mode` is what is spoken there, by apps that take it for the API, or for a proxy. The socket is the same in both.
+    """
 
     host: str = ""
     port: int = 0
     path: str | None = None
+    mode: Literal["reverse", "forward"] = field(default="reverse", compare=False)
+
+    @property
+    def is_forward(self) -> bool:
+        """Whether it is a forward proxy: apps cannot take it for a base URL."""
+        return self.mode == "forward"
+
+    @property
+    def described(self) -> str:
+        """The address for people, with what it is where that is not the usual."""
+        return f"{self} (forward proxy)" if self.is_forward else str(self)
 
     @property
     def is_loopback(self) -> bool:

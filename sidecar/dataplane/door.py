@@ -22,16 +22,19 @@ class Door:
     def __init__(self) -> None:
         self.authorities: frozenset[bytes] = frozenset()
         self.peer_uids: frozenset[int] = frozenset()
+        self.forward = False
 
-    def switch(self, authorities: frozenset[bytes], peer_uids: frozenset[int]) -> None:
+    def switch(self, authorities: frozenset[bytes], peer_uids: frozenset[int], *, forward: bool = False) -> None:
         """Take these for new connections.
 
         Args:
             authorities: the Host values that name the socket.
             peer_uids: on a unix socket, the users who may come in; none: whoever can open it.
+            forward: it is a forward proxy, and has no name of its own.
         """
         self.authorities = authorities
         self.peer_uids = peer_uids
+        self.forward = forward
 
     def stranger(self, transport: asyncio.BaseTransport) -> Refused | None:
         """Return why the user at the other end of a unix socket may not come in, or None."""

@@ -95,7 +95,7 @@ def test_a_duplicate_key_is_a_mistake_that_names_both_places() -> None:
     [
         ("gate: [expose]", "gate"),
         ("gate: yes", "gate"),
-        ("listen: {a: b}", "listen"),
+        ("listen: {address: 127.0.0.1:1, a: b}", "listen.a"),
         ("listen: []", "listen"),
         ("listen: [[127.0.0.1:1]]", "listen[0]"),
         ("listen: [null]", "listen[0]"),
