@@ -41,9 +41,10 @@ def as_bytes(text: str | bytes) -> bytes:
 class Pipelined:
     """Asks one request after the other, many at a time on one connection, and makes a new one where it was ended."""
 
-    def __init__(self, sidecar: Running, batch: int = 64) -> None:
+    def __init__(self, sidecar: Running, batch: int = 64, address: tuple[str, int] | None = None) -> None:
         self._sidecar = sidecar
         self._batch = batch
+        self._address = address
         self._wire: Wire | None = None
         self.statuses: dict[int, int] = {}
 
@@ -51,7 +52,7 @@ class Pipelined:
         """Send them all; each is answered, or ends the connection and is followed by the rest on the next."""
         at = 0
         while at < len(requests):
-            wire = self._wire or await self._sidecar.connect()
+            wire = self._wire or await self._sidecar.connect(address=self._address)
             self._wire = None
             part = requests[at : at + self._batch]
             await wire.send(b"".join(part))

@@ -101,12 +101,13 @@ class Running:
         pools = self.app._parts.pools.values()
         await until(lambda: not self.app_connections() and not any(pool.busy_count for pool in pools), within_s)
 
-    async def connect(self, path: str | None = None) -> Wire:
-        """Connect to the TCP listener, or to the unix socket at this path."""
+    async def connect(self, path: str | None = None, *, address: tuple[str, int] | None = None) -> Wire:
+        """Connect to the TCP listener, to the unix socket at this path, or to another listener's address."""
         if path is not None:
             wire = Wire(*await asyncio.open_unix_connection(path, limit=2**20))
         else:
-            wire = Wire(*await asyncio.open_connection("127.0.0.1", self.port, limit=2**20))
+            host, port = address or ("127.0.0.1", self.port)
+            wire = Wire(*await asyncio.open_connection(host, port, limit=2**20))
         self._made.append(wire)
         return wire
 
