@@ -74,8 +74,8 @@ _TEXT = bytes(byte for byte in range(256) if (byte >= 0x20 and byte != 0x7F) or 
 _TO_LLHTTP = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS".split())
 # In whatever case: some servers fold it. TRACK is TRACE to IIS; PRI is for nobody to use (RFC 9113 11.6).
 _NEVER = frozenset((b"CONNECT", b"TRACE", b"TRACK", b"PRI"))
-# An app that asks a proxy for https does so by CONNECT. No token can be put into an app's own TLS.
-_NO_TUNNEL = "ask for http:// in place of https:// (set http_proxy alone): the sidecar speaks https to the upstream"
+# An app that asks a proxy for https does so by CONNECT. The log says this too: most clients show the status alone.
+_NO_TUNNEL = "no tunnels (CONNECT): ask for http:// in place of https://, as the sidecar speaks https to the upstream"
 # What every server's 64 bits hold, with a sign: a larger number is not the same to all.
 _LENGTH_DIGITS = 18
 TRAILER_FIELDS = 100
@@ -187,8 +187,8 @@ def _as_post(raw: bytes, method: bytes) -> bytes:
         BadRequest: the method is one that no proxy like this serves.
     """
     if method.upper() in _NEVER:
-        remedy = _NO_TUNNEL if method.upper() == b"CONNECT" else None
-        raise BadRequest("this method is not served here", reason="method", status=405, remedy=remedy)
+        detail = _NO_TUNNEL if method.upper() == b"CONNECT" else "this method is not served here"
+        raise BadRequest(detail, reason="method", status=405)
     return b"POST" + raw[len(method) :]
 
 
