@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sidecar.config.values import Address, GateConfig, KeyConfig, RouteConfig, UpstreamConfig
+from sidecar.gate import HeaderRule
 from sidecar.routes import Allow
 from sidecar.secret import Secret
 from tests.fakes import Message, ScriptedUpstream, Wire, always, response, upstream
@@ -138,13 +139,23 @@ async def test_rules_hold_as_on_any_listener() -> None:
             assert (await ask(running, f"http://{origin}/v1/{path}", method=method)).status == 403, path
 
 
+async def test_a_rule_for_the_root_holds_for_the_upstream_s() -> None:
+    """Which has no slash at its end where the app writes none."""
+    async with proxy({"prefix": "/v1", "allow": (Allow(("GET",), ("/",)),)}) as (running, server, origin):
+        for path, status in (("/v1", 200), ("/v1?x", 200), ("/v1/", 200), ("/v1/x", 403)):
+            assert (await ask(running, f"http://{origin}{path}")).status == status, path
+        assert [one.target for one in server.requests] == [b"/v1", b"/v1?x", b"/v1/"]
+
+
 async def test_a_host_that_a_route_is_bound_to() -> None:
     """It has the listener's paths, whatever the upstream's are; without a port, only that of http is meant."""
     bound = {"path": "/crm/", "strip_prefix": True, "prefix": "/v1", "host": "Crm.Local"}
     async with proxy(bound) as (running, server, origin):
         for target in ("http://crm.local/crm/x", "HTTP://CRM.local:80/crm/x", f"http://{origin}/v1/x"):
             assert (await ask(running, target)).status == 200, target
-        assert [one.target for one in server.requests] == [b"/v1/x"] * 3
+        assert (await ask(running, "http://crm.local:80/crm/x", host="crm.local")).status == 200
+        assert (await ask(running, "http://crm.local/crm/x", host="crm.local:80")).status == 200
+        assert [one.target for one in server.requests] == [b"/v1/x"] * 5
         assert (await ask(running, "http://crm.local/v1/x")).status == 404
         assert (await ask(running, "http://crm.local:81/crm/x")).reason == "host"
 
@@ -210,6 +221,35 @@ async def test_the_token_comes_in_the_proxy_s_url(lines: list[str], admitted: bo
             assert b"let-me-in" not in answer.body
         for one in server.requests:
             assert sorted(one.lines) == sorted([STATIC_LINE, b"Host: " + origin.encode()])
+
+
+async def test_a_required_header_is_required_here_too() -> None:
+    """With exactly its value."""
+    async with proxy(gate=GateConfig(require_header=HeaderRule("X-Sidecar-Request", "true"))) as (running, _, origin):
+        assert (await ask(running, f"http://{origin}/")).reason == "require_header"
+        assert (await ask(running, f"http://{origin}/", "x-sidecar-request: true")).status == 200
+
+
+async def test_a_name_that_two_routes_have_is_the_one_s_that_is_bound_to_it() -> None:
+    """It was named on purpose; the other's upstream merely has that name."""
+    async with upstream(always(response())) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        first = RouteConfig("first", UpstreamConfig(url), "/x/", strip_prefix=True, credential="crm")
+        bound = RouteConfig("bound", UpstreamConfig(url), host=url[7:], credential=None)
+        async with sidecar(first, bound, listen=(LOCAL, PROXY)) as running:
+            assert (await ask(running, f"{url}/y")).status == 200
+        assert [one.values("authorization") for one in server.requests] == [[]]
+
+
+async def test_a_name_that_a_route_is_bound_to_has_no_other_paths() -> None:
+    """Also where it is its upstream's name: one URL does not mean two things."""
+    async with upstream(always(response())) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        bound = RouteConfig("bound", UpstreamConfig(f"{url}/v1"), host=url[7:], credential=None)
+        async with sidecar(bound, listen=(LOCAL, PROXY)) as running:
+            for path in ("/x", "/v1/x"):
+                assert (await ask(running, url + path)).status == 200
+        assert [one.target for one in server.requests] == [b"/v1/x", b"/v1/v1/x"]
 
 
 async def test_an_ordinary_listener_does_not_take_a_proxy_s_token() -> None:
