@@ -134,6 +134,10 @@ class Answerable(SidecarError):
     title: ClassVar[str] = "Internal error"
     code: ClassVar[str] = "proxy_internal_error"
     closes: ClassVar[bool] = False
+    # What the upstream answered, where the app is not shown that: its status (RFC 9209 2.1.4) and its own words. Those
+    # are for the app alone, never for the log.
+    received_status: int | None = None
+    theirs: str = ""
 
     def __init__(
         self, detail: str, *, reason: str = "", retry_after_s: float | None = None, remedy: str | None = None

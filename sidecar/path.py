@@ -38,8 +38,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from sidecar.agent import ChallengeHidden, json_rpc_error, reads_json_rpc, words_of
 from sidecar.credentials.credential import Credential
 from sidecar.credentials.token import Token
 from sidecar.dataplane.client import ClientConnection
@@ -157,11 +158,14 @@ class Path:
                 body.keep(route.replay_body_bytes, self._memory)
             answered = await self._send(trip, route, token)
             status = answered[0].status
-            if credential is not None and token is not None:
-                if status in route.reject_statuses:
-                    answered = await self._after_rejection(trip, route, credential, token, answered)
-                elif token is not route.last_accepted and status < 400:
+            if status < 400:
+                if token is not route.last_accepted and token is not None:
                     route.accepted(token)
+            else:
+                if credential is not None and token is not None and status in route.reject_statuses:
+                    answered = await self._after_rejection(trip, route, credential, token, answered)
+                if route.agent_safe and answered[0].status == 401:
+                    await self._hide_challenge(trip, route, token, answered)
             response, answer, trip.answered_at = answered
             if isinstance(answer, bytes):
                 return relay_whole(trip, route, response, answer)
@@ -270,6 +274,14 @@ class Path:
 
     # Our own answers, and the end
 
+    async def _hide_challenge(self, trip: Trip, route: Route, token: Token | None, answered: Response) -> NoReturn:
+        """An agent that saw this 401 would start to log in: tell it in words instead."""
+        _, answer, trip.answered_at = answered
+        credential = route.credential
+        current = credential.current() if credential is not None else None
+        forbidden = current is not None and route.held_down(current, monotonic())
+        raise ChallengeHidden(credential, forbidden=forbidden, theirs=await words_of(answer, token, current))
+
     async def _answer_sdk(self, trip: Trip, route: Route, shield: Shield) -> bool:
         """Give the vendor's own SDK the placeholder that it asks for."""
         client, body = trip.client, trip.body
@@ -302,7 +314,10 @@ class Path:
             _log.warning("refused: %s (%d)", error.detail, error.status)  # a flood of these hides none of a route's
         else:
             _log.warning("%s: %s (%d)", route.name, error.detail, error.status)
-        client.transport.write(problem(error, close=not keep_alive, without_body=trip.head.method == b"HEAD"))
+        if route is not None and route.agent_safe and reads_json_rpc(trip.head):
+            client.transport.write(json_rpc_error(error, close=not keep_alive))
+        else:
+            client.transport.write(problem(error, close=not keep_alive, without_body=trip.head.method == b"HEAD"))
         if keep_alive:
             return True
         client.finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from sidecar.errors import Answerable
@@ -17,6 +18,11 @@ def problem(error: Answerable, *, close: bool, without_body: bool = False) -> by
         close: whether the connection ends after it.
         without_body: the request was a HEAD.
     """
+    return rendered(error, content_of(error), "application/problem+json", close=close, without_body=without_body)
+
+
+def content_of(error: Answerable) -> dict[str, object]:
+    """Return the members of the problem."""
     content: dict[str, object] = {
         "type": "about:blank",
         "title": error.title,
@@ -31,12 +37,22 @@ def problem(error: Answerable, *, close: bool, without_body: bool = False) -> by
         content["remedy"] = error.remedy
         # Whoever sees one text only, in an app's log, can act on that too.
         content["message"] = f"{error.detail}; what to do: {error.remedy}"
+    if error.theirs:
+        content["upstream"] = error.theirs
+    return content
+
+
+def rendered(
+    error: Answerable, content: Mapping[str, object], media_type: str, *, close: bool, without_body: bool = False
+) -> bytes:
+    """Return the bytes of an answer with this content, as JSON, and the fields that go with the error."""
     body = json.dumps(content).encode() + b"\n"
+    received = f"; received-status={error.received_status}" if error.received_status is not None else ""
     lines = [
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
-        "Content-Type: application/problem+json",
+        f"Content-Type: {media_type}",
         f"Content-Length: {len(body)}",
-        f"Proxy-Status: sidecar; error={error.code}",
+        f"Proxy-Status: sidecar; error={error.code}{received}",
         "Cache-Control: no-store",
     ]
     if error.status == 405:

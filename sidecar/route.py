@@ -60,6 +60,7 @@ class Route:
         self.replay_body_bytes = replay_body_bytes
         self.stats = stats
         self.shield = shield
+        self.agent_safe = agent_safe
         # An upstream that reflects the token must not hand it to the app; Authorization never passes anyway.
         self.reflected = frozenset((injected,)) - RESPONSE_HOP if injected else NOTHING
         self.response_dropped = RESPONSE_HOP | self.reflected | ({b"www-authenticate"} if agent_safe else NOTHING)

@@ -26,7 +26,7 @@ REASONS_BEFORE_A_ROUTE = (
 )
 REASONS_ON_A_ROUTE = (
     *("rule", "path", "agent_safe", "no_token", "no_key", "key_rejected", "budget", "waiting", "stopping"),
-    *("upstream_pool_full", "descriptors", "framing", "too_slow"),
+    *("upstream_pool_full", "descriptors", "framing", "too_slow", "rejected"),
 )
 # How many notes are held at most before they are counted.
 BATCH = 256
