@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import json
 
-from sidecar.credentials.credential import Credential
 from sidecar.credentials.remedies import NO_HELP_REMEDY
+from sidecar.credentials.status import CredentialStatus
 from sidecar.credentials.token import Token
 from sidecar.dataplane.flow import Body
 from sidecar.dataplane.http1 import find_more
@@ -49,7 +49,7 @@ class ChallengeHidden(Answerable):
 
     Args:
         credential: whose token was not taken, None where the route has none.
-        forbidden: whether exchanging again does not help.
+        tried: whether a 401 has the route try another token.
         theirs: the upstream's own words, or "".
     """
 
@@ -57,27 +57,26 @@ class ChallengeHidden(Answerable):
     title = "Rejected by the upstream"
     code = "proxy_configuration_error"
 
-    def __init__(self, credential: Credential | None, *, forbidden: bool, theirs: str = "") -> None:
-        detail, remedy = _why(credential, forbidden)
-        passes = credential is not None and not forbidden
+    def __init__(self, credential: CredentialStatus | None, *, tried: bool, theirs: str = "") -> None:
+        passes = credential is not None and tried and not credential.hopeless_for_s
+        detail, remedy = _why(credential, passes)
         super().__init__(detail, reason="rejected", retry_after_s=_SOON_S if passes else None, remedy=remedy)
         self.status = 503 if passes else 502
         self.received_status = 401
         self.theirs = theirs
 
 
-def _why(credential: Credential | None, forbidden: bool) -> tuple[str, str | None]:
+def _why(credential: CredentialStatus | None, passes: bool) -> tuple[str, str | None]:
     """Return what happened, and what can be done."""
     if credential is None:
         happened = "the upstream answers 401 to a request without a token, and this route has no credential"
         return happened, "name a credential on this route, whose key the upstream knows"
     happened = f"the upstream answers 401 to the token of credential {credential.name}"
-    if forbidden:
-        return f"{happened}, and to a new one", NO_HELP_REMEDY
-    status = credential.status()
-    if status.error is not None:
-        return f"{happened}, and there is no other: {status.error}", status.remedy
-    return happened, "try again: the next request finds another token"
+    if not passes:
+        return f"{happened}, and exchanging again does not help", NO_HELP_REMEDY
+    if credential.error is not None:
+        return f"{happened}, and there is no other: {credential.error}", credential.remedy
+    return happened, "try again in a moment: another token is on its way"
 
 
 def reads_json_rpc(head: RequestHead) -> bool:

@@ -278,9 +278,9 @@ class Path:
         """An agent that saw this 401 would start to log in: tell it in words instead."""
         _, answer, trip.answered_at = answered
         credential = route.credential
-        current = credential.current() if credential is not None else None
-        forbidden = current is not None and route.held_down(current, monotonic())
-        raise ChallengeHidden(credential, forbidden=forbidden, theirs=await words_of(answer, token, current))
+        words = await words_of(answer, token, credential.current() if credential is not None else None)
+        status = credential.status() if credential is not None else None
+        raise ChallengeHidden(status, tried=401 in route.reject_statuses, theirs=words)
 
     async def _answer_sdk(self, trip: Trip, route: Route, shield: Shield) -> bool:
         """Give the vendor's own SDK the placeholder that it asks for."""
