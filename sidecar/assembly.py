@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ from sidecar.dataplane.listener import Limits
 from sidecar.dataplane.pool import Pool
 from sidecar.gate import TOKEN_FIELD, Gate
 from sidecar.route import Route
-from sidecar.routes import Match, Routes
+from sidecar.routes import METADATA_NAMES, Match, Routes
 from sidecar.secret import Secret
 from sidecar.shield import Shield
 from sidecar.stats import Stats
@@ -105,7 +105,7 @@ def assemble(
         for route in config.routes
     ]
     gate = _gate(Gate, config, gate_token)
-    found = Routes(routes)
+    found = Routes([*routes, *_hidden_metadata(config, routes)])
     forward = None
     # Connections that came in by one that a reload has closed go on, by the routes that there are.
     if any(address.is_forward for address in config.listen) or (before is not None and before.forward is not None):
@@ -114,6 +114,15 @@ def assemble(
     reader = RequestReader(config.limits.fields, watched)
     by_name = {route.name: route for _, route in routes}
     return Parts(gate, found, forward, by_name, reader, connection_limits(config), credentials, pools, config)
+
+
+def _hidden_metadata(config: Config, routes: Sequence[tuple[Match, Route]]) -> Iterator[tuple[Match, Route]]:
+    """Yield what gives the OAuth metadata of agent-safe routes to these: it stands outside of their own paths."""
+    for wanted, (_, route) in zip(config.routes, routes, strict=True):
+        if wanted.agent_safe and wanted.path != "/":
+            for name in METADATA_NAMES:
+                its = replace(wanted, path=f"/.well-known/{name}{wanted.path}", strip_prefix=False)
+                yield _match(its), route
 
 
 def _gate(kind: type[G], config: Config, token: Secret | None) -> G:

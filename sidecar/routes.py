@@ -23,6 +23,8 @@ R = TypeVar("R")
 
 # RFC 8414 3 and 5, RFC 9728 3, OpenID Connect Discovery 4.
 _OAUTH_METADATA = (b"/.well-known/oauth-", b"/.well-known/openid-configuration")
+# Those that are about one path of a server, which follows the name (RFC 8414 3.1, RFC 9728 3.1).
+METADATA_NAMES = ("oauth-protected-resource", "oauth-authorization-server", "openid-configuration")
 # Where an agent goes for a login that no metadata describes (MCP 2025-03-26, authorization, fallbacks).
 _OAUTH_FALLBACKS = frozenset((b"/authorize", b"/register", b"/token"))
 # Many frameworks take the method from one of these, and some the path (CVE-2018-14773). Where rules say what may be

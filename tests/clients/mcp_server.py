@@ -18,7 +18,7 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.mcpserver import Context, MCPServer
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 STEPS = 3
@@ -69,6 +69,7 @@ class McpServer:
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.tokens = Tokens()
         self.seen: list[Seen] = []
+        self.forbids = False
         self.go = threading.Semaphore(0)
         settings = AuthSettings.model_validate(
             {"issuer_url": self.url, "resource_server_url": f"{self.url}/mcp", "validate_token_resource": False}
@@ -134,7 +135,11 @@ class McpServer:
                 seen.status = message.get("status", seen.status)
                 await send(message)
 
-            await app(scope, receive, noting_send)
+            if self.forbids and scope["path"] == "/mcp":
+                challenge = 'Bearer error="insufficient_scope", scope="all"'
+                await Response("not yours", 403, {"WWW-Authenticate": challenge})(scope, receive, noting_send)
+            else:
+                await app(scope, receive, noting_send)
             seen.ended = True
 
         return noting

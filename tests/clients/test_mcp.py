@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,8 +18,10 @@ from tests.clients.mirror import Mirror
 from tests.clients.stand import KEY, credential, discreet, serving
 from tests.fakes import until
 from tests.main_job.process import SidecarProcess
+from tests.ports import free_port
 
 if TYPE_CHECKING:
+    from mcp.client import Client
     from mcp.client.session import IncomingMessage
 
     from tests.clients.mcp_server import McpServer
@@ -35,30 +36,31 @@ class Place:
     url: str
 
 
-@contextmanager
-def placed(directory: Path) -> Iterator[Place]:
-    """Start all of it."""
+@pytest.fixture(scope="module")
+def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """All of it, once for these tests: three ways to the one server."""
     from tests.clients.mcp_server import McpServer
 
     with McpServer().serving() as server, serving() as issuer:
-        route = {"name": "mcp", "upstream": server.url, "credential": "app", "agent_safe": True}
-        configuration = {"credentials": {"app": credential(issuer.url)}, "routes": [route]}
+        common = {"upstream": server.url, "agent_safe": True}
+        routes: list[dict[str, object]] = [
+            {"name": "mcp", "credential": "app", **common},
+            {"name": "readable", "match": {"path": "/readable/"}, "allow": [{"methods": ["GET"]}], **common},
+            {"name": "tokenless", "match": {"path": "/tokenless/"}, "credential": "none", **common},
+        ]
+        nobody = f"http://127.0.0.1:{free_port()}"
+        configuration = {"credentials": {"app": credential(issuer.url), "none": credential(nobody)}, "routes": routes}
+        directory = tmp_path_factory.mktemp("mcp")
         with discreet(SidecarProcess(directory, configuration, {"CLIENTS_KEY": KEY})) as sidecar:
             yield Place(server, issuer, f"http://127.0.0.1:{sidecar.port}/mcp")
 
 
-@pytest.fixture(scope="module")
-def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """All of it, once for these tests."""
-    with placed(tmp_path_factory.mktemp("mcp")) as place:
-        yield place
-
-
 @pytest.fixture
 def place(shared_place: Place) -> Place:
-    """The same, with nothing left of the test before."""
+    """The same, with nothing left of the test before but what the sidecar knows of its tokens."""
     shared_place.server.seen.clear()
     shared_place.server.go = threading.Semaphore(0)
+    shared_place.server.tokens.closed = shared_place.server.forbids = False
     return shared_place
 
 
@@ -135,37 +137,125 @@ class NoStorage:
         """Forget it."""
 
 
-async def logins_begun_at(url: str) -> list[str]:
-    """Connect as an agent that can log in by OAuth; return the pages that it would have opened in a browser."""
-    import httpx2
-    from mcp.client import Client
-    from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
-    from mcp.client.streamable_http import streamable_http_client
-    from mcp.shared.auth import OAuthClientMetadata
+@dataclass(slots=True)
+class Agent:
+    """An agent that can log in by OAuth, and what it did.
 
-    pages: list[str] = []
+    `pages` are those that it would have opened in a browser, `asked` path and status of each of its requests.
+    """
 
-    async def open_browser(page: str) -> None:
-        pages.append(page)
+    pages: list[str] = field(default_factory=list)
+    asked: list[tuple[str, int]] = field(default_factory=list)
 
-    async def come_back() -> AuthorizationCodeResult:
-        raise RuntimeError("nobody is there to log in")
+    def assert_no_login(self) -> None:
+        """It has begun none, and found nowhere that there is one."""
+        assert self.pages == []
+        assert {status for path, status in self.asked if path.startswith("/.well-known/")} <= {404}
+        assert 401 not in {status for _, status in self.asked}
 
-    metadata = OAuthClientMetadata.model_validate({"redirect_uris": ["http://localhost:3000/callback"]})
-    provider = OAuthClientProvider(url, metadata, NoStorage(), open_browser, come_back)
-    async with httpx2.AsyncClient(auth=provider, timeout=20) as http:
-        with pytest.raises(Exception):  # noqa: B017  # a group of whatever the SDK makes of it
-            async with Client(streamable_http_client(url, http_client=http), mode="legacy"):
-                pass
-    return pages
+    @asynccontextmanager
+    async def connected(self, url: str, mode: str = "legacy") -> AsyncIterator[Client]:
+        """Connect to an MCP server."""
+        import httpx2
+        from mcp.client import Client
+        from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
+        from mcp.client.streamable_http import streamable_http_client
+        from mcp.shared.auth import OAuthClientMetadata
+
+        async def open_browser(page: str) -> None:
+            self.pages.append(page)
+
+        async def come_back() -> AuthorizationCodeResult:
+            raise RuntimeError("nobody is there to log in")
+
+        async def note(response: httpx2.Response) -> None:
+            self.asked.append((response.request.url.path, response.status_code))
+
+        metadata = OAuthClientMetadata.model_validate({"redirect_uris": ["http://localhost:3000/callback"]})
+        provider = OAuthClientProvider(url, metadata, NoStorage(), open_browser, come_back)
+        hooks: Any = {"response": [note]}
+        async with httpx2.AsyncClient(auth=provider, timeout=20, event_hooks=hooks) as http:
+            async with Client(streamable_http_client(url, http_client=http), mode=mode) as client:
+                yield client
+
+    async def told(self, url: str, mode: str = "legacy") -> str:
+        """Try to connect and to list the tools; return what the user is told."""
+        try:
+            async with self.connected(url, mode) as client:
+                await client.list_tools()
+        except Exception as error:
+            return " / ".join(texts(error))
+        return ""
 
 
-async def test_no_agent_starts_to_log_in(tmp_path: Path) -> None:
-    """A 401 that stays one: directly it begins an OAuth login; through an agent-safe route it does not."""
-    with placed(tmp_path) as place:
+def texts(error: BaseException) -> list[str]:
+    """Return what the errors in a group say."""
+    if isinstance(error, BaseExceptionGroup):
+        return [text for inner in error.exceptions for text in texts(inner)]
+    return [str(error)]
+
+
+async def test_a_token_endpoint_that_is_down(place: Place) -> None:
+    """There is no token at all: what to mend is said in words."""
+    for mode in ("legacy", "auto"):
+        agent = Agent()
+        said = await agent.told(place.url.replace("/mcp", "/tokenless/mcp"), mode)
+        assert "sidecar: no token for credential none: no connection to 127.0.0.1" in said, mode
+        assert "check host and port in exchange.url" in said
+        agent.assert_no_login()
+    assert place.server.seen == []
+
+
+async def test_what_a_rule_forbids(place: Place) -> None:
+    """`allow` with GET is a read-only view of an API; of an MCP server it is none, as every call is a POST."""
+    agent = Agent()
+    said = await agent.told(place.url.replace("/mcp", "/readable/mcp"))
+    assert "sidecar: no rule of this route allows this" in said
+    agent.assert_no_login()
+    assert place.server.seen == []
+
+
+async def test_an_account_that_lacks_a_scope(place: Place) -> None:
+    """403: directly it begins a login that asks for more; through an agent-safe route it does not."""
+    place.server.forbids = True
+    directly, agent = Agent(), Agent()
+    await directly.told(f"{place.server.url}/mcp")
+    assert len(directly.pages) == 1
+    await agent.told(place.url)
+    agent.assert_no_login()
+    assert agent.asked[0] == ("/mcp", 403)
+
+
+# From here on, the sidecar knows that exchanging again does not help.
+
+
+async def test_a_session_whose_account_is_shut_out(place: Place) -> None:
+    """In mid-session: the tool's caller hears it, the session goes on, and works once the account is let in again."""
+    from mcp import MCPError
+
+    agent = Agent()
+    async with agent.connected(place.url) as client:
+        await client.list_tools()
         place.server.tokens.closed = True
-        (page,) = await logins_begun_at(f"{place.server.url}/mcp")
-        assert page.startswith(f"{place.server.url}/authorize?")
-        place.server.seen.clear()
-        assert await logins_begun_at(place.url) == []
-        assert {seen.path for seen in place.server.seen} == {"/mcp"}
+        with pytest.raises(MCPError, match="sidecar: the upstream answers 401 to the token of credential app"):
+            await client.call_tool("announce", {})
+        place.server.tokens.closed = False
+        assert not (await client.call_tool("announce", {})).is_error
+    agent.assert_no_login()
+
+
+async def test_no_agent_starts_to_log_in(place: Place) -> None:
+    """A 401 that stays one: directly it begins an OAuth login; through an agent-safe route the user hears why."""
+    place.server.tokens.closed = True
+    directly = Agent()
+    await directly.told(f"{place.server.url}/mcp")
+    (page,) = directly.pages
+    assert page.startswith(f"{place.server.url}/authorize?")
+    place.server.seen.clear()
+    for mode in ("legacy", "auto"):
+        agent = Agent()
+        said = await agent.told(place.url, mode)
+        assert "sidecar: the upstream answers 401 to the token of credential app" in said, mode
+        assert "Exchanging again will not help: ask the upstream's administrator" in said
+        agent.assert_no_login()
+    assert {seen.path for seen in place.server.seen} == {"/mcp"}

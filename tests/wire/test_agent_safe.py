@@ -15,8 +15,8 @@ from sidecar.credentials.rules import Injection
 from sidecar.credentials.token import make_token
 from sidecar.routes import Allow
 from sidecar.secret import Secret
-from tests.fakes import Message, Tokens, Wire, always, response, until
-from tests.wire.running import STATIC, Running, in_front_of, with_tokens
+from tests.fakes import Message, Tokens, Wire, always, response, until, upstream
+from tests.wire.running import STATIC, Running, in_front_of, route_to, sidecar, with_tokens
 from tests.wire.test_rejection import takes
 
 AGENT_SAFE = {"agent_safe": True}
@@ -53,9 +53,9 @@ class TokensOnce(Tokens):
             await wire.send(self._then)
 
 
-async def call(sidecar: Running, *lines: str, method: str = "POST", accept: str = ACCEPT) -> Message:
+async def call(running: Running, *lines: str, method: str = "POST", accept: str = ACCEPT) -> Message:
     """Call as an MCP client does."""
-    return await sidecar.ask(method, "/mcp", accept, *lines, body=CALL if method == "POST" else b"")
+    return await running.ask(method, "/mcp", accept, *lines, body=CALL if method == "POST" else b"")
 
 
 def words(answer: Message) -> str:
@@ -252,3 +252,17 @@ async def test_nothing_of_it_is_in_the_way_elsewhere(caplog: pytest.LogCaptureFi
         wire = await sidecar.connect()
         await wire.send(sidecar.ask_bytes("POST", "/mcp", ACCEPT, body=CALL))
         assert await wire.exactly(len(REJECTED)) == REJECTED
+
+
+async def test_the_metadata_of_its_path_stands_elsewhere_and_is_hidden_there() -> None:
+    """RFC 9728 3.1 puts it at the root, where another route may be; that one keeps its own."""
+    async with upstream(always(response())) as server:
+        routes = (route_to(server.port), route_to(server.port, "/mcp/", name="mcp", agent_safe=True))
+        async with sidecar(*routes) as running:
+            for name in ("oauth-protected-resource", "oauth-authorization-server", "openid-configuration"):
+                for path in ("/mcp", "/mcp/", "/mcp/x", "/%6dcp", "/x/../mcp"):
+                    answer = await running.ask("GET", f"/.well-known/{name}{path}")
+                    assert answer.status in (403, 404) and answer.proxy_error, path
+            assert server.requests == []
+            for path in ("/.well-known/oauth-protected-resource", "/.well-known/openid-configuration/mcps", "/mcp"):
+                assert (await running.ask("GET", path)).status == 200
