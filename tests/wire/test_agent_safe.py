@@ -108,6 +108,7 @@ async def test_an_accept_of_two_lines_says_both(lines: list[str]) -> None:
 async def test_a_401_that_stays_is_told_in_words(caplog: pytest.LogCaptureFixture) -> None:
     """A new token is rejected too: exchanging does not help. The upstream's words go to the agent, not into the log."""
     async with with_tokens(always(REJECTED), Tokens(), route=AGENT_SAFE) as (sidecar, upstream):
+        assert sidecar.app.stats.refusals.by_reason[("rejected", "crm")] == 0
         for count in (2, 3):  # with a replay, and held down
             answer = await call(sidecar)
             assert answer.status == 502
@@ -211,7 +212,8 @@ async def test_a_401_without_an_end_is_not_waited_for(framing: str) -> None:
         wire = await sidecar.connect()
         for _ in range(2):
             await wire.send(sidecar.ask_bytes("POST", "/mcp", ACCEPT, body=CALL))
-            assert "The upstream says" not in words(await wire.response())
+            said = words(await wire.response())
+            assert "the upstream answers 401" in said and "The upstream says" not in said
         wire.close()
         await sidecar.nothing_left()
 
