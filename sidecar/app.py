@@ -12,10 +12,9 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from sidecar import __version__
@@ -35,12 +34,10 @@ if TYPE_CHECKING:
     from sidecar.admin.server import AdminServer
     from sidecar.admin.view import Reload, RouteView
     from sidecar.assembly import Made, Parts
-    from sidecar.dataplane.client import ClientConnection
     from sidecar.dataplane.listener import Listener
     from sidecar.dataplane.pool import Pool
-    from sidecar.gate import Gate
     from sidecar.metrics import Gauges
-    from sidecar.path import Finder, Path
+    from sidecar.paths import Paths
 
 # Deadlines are checked this often, for all connections together: a timer per request would cost more than it is worth.
 SWEEP_S = 0.5
@@ -60,6 +57,7 @@ class App:
         on_quit: called when the admin listener is told to quit.
         environ: where keys are that stand in the environment.
         passed: listening sockets that are there already.
+        inspect: write a line at each request, for a person.
         clock: wall and monotonic.
     """
 
@@ -71,12 +69,14 @@ class App:
         on_quit: Callable[[], None] | None = None,
         environ: Mapping[str, str] = os.environ,
         passed: PassedSockets | None = None,
+        inspect: bool = False,
         clock: Clock | None = None,
     ) -> None:
         self._config = self._started_with = config
         self._load = load
         self._on_quit = on_quit
         self._environ = environ
+        self._inspect = inspect
         self._clock: Clock = clock or SystemClock()
         self.stats = Stats()
         self.started_at = self._clock.wall()
@@ -91,9 +91,7 @@ class App:
         # Those that a reload has let go too, for as long as a request is still using them.
         self._pools: WeakSet[Pool] = WeakSet()
         self._parts: Parts
-        self._make_path: Callable[[Gate, Finder], Path]
-        self._path: Path
-        self._forward_path: Path | None = None
+        self._paths: Paths
         self._listener: Listener
         self._admin: AdminServer
 
@@ -137,43 +135,28 @@ class App:
             raise StartError(f"tls: {error.filename or 'a certificate file'}: {error.strerror}") from None
 
     def _serve_apps(self) -> None:
-        from sidecar.access import access_log
         from sidecar.dataplane.flow import ReplayMemory
         from sidecar.dataplane.limits import most_connections
         from sidecar.dataplane.listener import Listener
-        from sidecar.path import Path
+        from sidecar.paths import Paths
 
         limits = self._config.limits
-        memory = ReplayMemory(limits.replay_memory_bytes)
-        access = access_log() if self._config.log.access else None
-        self._make_path = partial(
-            Path, memory=memory, refusals=self.stats.refusals, access=access, wall=self._clock.wall
+        self._paths = Paths(
+            self._parts,
+            ReplayMemory(limits.replay_memory_bytes),
+            self.stats.refusals,
+            access=self._config.log.access,
+            inspect=self._inspect,
+            wall=self._clock.wall,
         )
-        self._path = self._make_path(self._parts.gate, self._parts.routes)
-        self._switch_forward()
         self._listener = Listener(
-            self._serve,
+            self._paths.serve,
             self._tasks.spawn,
             limits=self._parts.limits,
             most_connections=limits.connections or most_connections(),
             reader=self._parts.reader,
             turned_away=self._turned_away,
         )
-
-    def _switch_forward(self) -> None:
-        """Serve forward proxies by the parts in use; a path of their own costs the others nothing."""
-        forward = self._parts.forward
-        if forward is None:
-            return
-        if self._forward_path is None:
-            self._forward_path = self._make_path(*forward)
-        else:
-            self._forward_path.switch(*forward)
-
-    def _serve(self, client: ClientConnection) -> Coroutine[Any, Any, None]:
-        if client.door.forward and self._forward_path is not None:
-            return self._forward_path.serve(client)
-        return self._path.serve(client)
 
     def _turned_away(self, error: Answerable) -> bytes:
         from sidecar.problem import problem
@@ -278,8 +261,7 @@ class App:
         before, self._parts, self._config = self._parts, parts, config
         self._pools.update(parts.pools.values())
         self._listener.switch(parts.limits, parts.reader)
-        self._path.switch(parts.gate, parts.routes)
-        self._switch_forward()
+        self._paths.switch(parts)
         self._admin.know_as(config.gate.hosts)
         self._run_credentials()
         self._doors.switch(config.listen, config.gate)

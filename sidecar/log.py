@@ -41,6 +41,7 @@ _KEYS_MOST = 500
 # One line per request is what its user asked for.
 ACCESS_LOGGER = "sidecar.access"
 RELOAD_LOGGER = "sidecar.reload"
+INSPECT_LOGGER = "sidecar.inspect"
 _COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
 _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -137,8 +138,8 @@ class RateLimited(logging.Filter):
 
     Messages are the same if their text before its arguments is: what a peer can vary does
     not make a new message. Others' loggers put what varies into the text (asyncio the address of
-    what has failed), so all that one of them says at a level is one message. The access log is not
-    limited, nor is what became of a reload, for which somebody has asked.
+    what has failed), so all that one of them says at a level is one message. What somebody has
+    asked for is not limited: the access log, the inspection, and what became of a reload.
 
     Args:
         most: messages of one kind per minute.
@@ -155,7 +156,7 @@ class RateLimited(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether the record passes; note on it what was left out before."""
-        if record.name in (ACCESS_LOGGER, RELOAD_LOGGER):
+        if record.name in (ACCESS_LOGGER, RELOAD_LOGGER, INSPECT_LOGGER):
             return True
         ours = record.name.partition(".")[0] == "sidecar"
         key = (record.name, record.levelno, str(record.msg) if ours else "")

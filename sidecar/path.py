@@ -78,6 +78,8 @@ if TYPE_CHECKING:
 # An upstream that says nothing to `Expect: 100-continue` is not waited for longer: the app hears "go on" from us.
 EXPECT_PATIENCE_S = 1.0
 
+FORBIDDEN = "forbidden: exchanging again will not help"
+
 _REPEATABLE = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"))  # idempotent, RFC 9110 9.2.2
 
 _log = logging.getLogger("sidecar.path")
@@ -183,7 +185,9 @@ class Path:
         if trip.body is not None:
             trip.body.wait()
         try:
-            return await credential.wait()
+            token = await credential.wait()
+            trip.did = "refreshed"
+            return token
         finally:
             trip.waited_s = perf_counter() - began_at
             route.stats.token_wait.observe(trip.waited_s)
@@ -244,17 +248,22 @@ class Path:
         stats, body = route.stats, trip.body
         if route.held_down(token, monotonic()):
             stats.rejections["forbidden"] += 1
+            trip.did = FORBIDDEN
             return rejected
         kind = "expired" if credential.is_expired(token) else "revoked"
         if body is not None and not body.replayable:
-            stats.rejections[kind if route.renew_after(token, monotonic()) else "forbidden"] += 1
+            renewed = route.renew_after(token, monotonic())
+            stats.rejections[kind if renewed else "forbidden"] += 1
+            trip.did = "refreshed for the next: this one is not whole in hand" if renewed else FORBIDDEN
             return rejected
         replacement = await credential.replacement(token, taken_there=route.took(token))
         if replacement is None or (body is not None and not body.replayable):
             stats.rejections[kind] += 1
+            trip.did = "no other token" if replacement is None else "refreshed for the next: its body grew too large"
             return rejected
         if trip.connection is not None and trip.connection.owner is trip:
             trip.connection.abort()  # the rest of the rejected answer is not wanted
+        trip.did = f"replayed after {rejected[0].status}"
         trip.waited_s += perf_counter() - trip.sent_at  # for the rejection, and for the replacement
         try:
             answered = await self._send(trip, route, replacement, replay=True)
@@ -265,6 +274,7 @@ class Path:
         if answered[0].status in route.reject_statuses:
             stats.replays["rejected"] += 1
             stats.rejections["forbidden"] += 1
+            trip.did = FORBIDDEN
             route.hold_down(replacement, monotonic())
         else:
             stats.replays["ok"] += 1

@@ -27,12 +27,13 @@ _LOOK_S = 0.02
 _log = logging.getLogger("sidecar")
 
 
-def run(load: Callable[[], Config], environ: Mapping[str, str]) -> int:
+def run(load: Callable[[], Config], environ: Mapping[str, str], *, inspect: bool = False) -> int:
     """Serve until SIGTERM or SIGINT, then drain; a second one cuts what runs and ends at once. SIGHUP reloads.
 
     Args:
         load: reads the configuration: now, and again for each reload.
         environ: the environment as it is now: keys are taken out of the one that children get.
+        inspect: write a line at each request, for a person.
 
     Returns:
         The process's exit code: 0, or 128 and the number of the signal that did not let it drain.
@@ -59,7 +60,7 @@ def run(load: Callable[[], Config], environ: Mapping[str, str]) -> int:
         _log.warning("%s", warning)
 
     def make_app(on_quit: Callable[[], None]) -> App:
-        return App(config, load=loaded, on_quit=on_quit, environ=environ, passed=passed)
+        return App(config, load=loaded, on_quit=on_quit, environ=environ, passed=passed, inspect=inspect)
 
     with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
         return runner.run(_serve(make_app, manager))

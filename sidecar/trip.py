@@ -22,7 +22,8 @@ class Trip:
     `connection` is the one that it was last sent on. `status` is 0 until an answer begins, and again where one that
     had begun was cut. `relaying` says that bytes of the upstream's answer have gone to the app. `waited_s` is time
     spent waiting for a token or a connection. Moments are seconds of `time.perf_counter`: `answered_at` is when the
-    upstream's head came, `relayed_at` when ours went out.
+    upstream's head came, `relayed_at` when ours went out. `did` is there
+    only where the credential did something for it.
     """
 
     __slots__ = (
@@ -31,6 +32,7 @@ class Trip:
         "client",
         "connection",
         "continued",
+        "did",
         "head",
         "relayed_at",
         "relaying",
@@ -41,6 +43,8 @@ class Trip:
         "target",
         "waited_s",
     )
+
+    did: str
 
     def __init__(self, client: ClientConnection, head: RequestHead) -> None:
         self.client = client
@@ -64,6 +68,11 @@ class Trip:
         if not self.relayed_at:
             return None
         return own_part_s(self.started_at, self.waited_s, self.sent_at, self.answered_at, self.relayed_at)
+
+    @property
+    def credential_did(self) -> str:
+        """What the credential did for it, in words; "" where its token was there and was taken."""
+        return getattr(self, "did", "")  # a slot that nobody fills costs a request nothing
 
     def interim(self, head: ResponseHead) -> None:
         """Pass a 1xx on (RFC 9110 15.2); a second "go on" would be one too many, and HTTP/1.0 knows none."""

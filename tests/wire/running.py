@@ -137,6 +137,7 @@ async def sidecar(
     credential: CredentialConfig | None = STATIC,
     load: Callable[[], Config] | None = None,
     clock: Clock | None = None,
+    inspect: bool = False,
     **keys: Any,
 ) -> AsyncIterator[Running]:
     """Run a sidecar with these routes.
@@ -144,9 +145,10 @@ async def sidecar(
     Args:
         load: what a reload reads.
         clock: instead of the machine's.
+        inspect: as `sidecar run --inspect` does.
         keys: of `Config`.
     """
-    app = App(config(*routes, credential=credential, **keys), load=load, clock=clock)
+    app = App(config(*routes, credential=credential, **keys), load=load, clock=clock, inspect=inspect)
     await app.start()
     running = Running(app)
     try:

@@ -22,7 +22,7 @@ MOST_BYTES = 2 * MIB
 
 def left_bytes(running: Running) -> int:
     """How much may be kept right now."""
-    memory: ReplayMemory = running.app._path._memory
+    memory: ReplayMemory = running.app._paths._path._memory
     return memory._left
 
 
