@@ -157,7 +157,8 @@ def test_a_storm_of_one_message_is_bounded() -> None:
 
     assert sum(limit.filter(record()) for _ in range(1000)) == 20
     assert limit.filter(record("another %s"))
-    assert all(limit.filter(record(name=log.ACCESS_LOGGER)) for _ in range(1000))
+    for name in (log.ACCESS_LOGGER, log.INSPECT_LOGGER):
+        assert all(limit.filter(record(name=name)) for _ in range(1000))
     now[0] = 61.0
     after = record()
     assert limit.filter(after)
