@@ -73,7 +73,7 @@ async def test_nothing_is_served_but_the_hosts_of_routes() -> None:
 
 
 async def test_no_target_leads_elsewhere(caplog: pytest.LogCaptureFixture) -> None:
-    """Thousands, half of them of a served host: whatever goes anywhere goes to that route's upstream."""
+    """A thousand, most of them of a served host: whatever goes anywhere goes to that route's upstream."""
     caplog.set_level(logging.CRITICAL, "sidecar")
     async with upstream(always(response(b"x"))) as server, upstream(Tokens()) as endpoint:
         own = f"127.0.0.1:{server.port}"
@@ -81,7 +81,7 @@ async def test_no_target_leads_elsewhere(caplog: pytest.LogCaptureFixture) -> No
             route_to(server.port), credential=exchanging(endpoint.port), listen=(LOCAL, PROXY)
         ) as running:
             requests = []
-            for number, target in enumerate(targets(2_000, own)):
+            for number, target in enumerate(targets(1_000, own)):
                 if target.startswith(b"/") and number % 5:
                     target = b"http://" + own.encode() + target
                 # A server that took the Host's word, or the last authority's, would be led astray.
@@ -94,8 +94,8 @@ async def test_no_target_leads_elsewhere(caplog: pytest.LogCaptureFixture) -> No
             entered = {("connect", running.app.forward_addresses[0]), ("resolve", "127.0.0.2")}
         allowed = {("connect", ("127.0.0.1", port)) for port in (server.port, endpoint.port)}
         assert set(seen) - entered - {("resolve", "127.0.0.1")} <= allowed
-        assert sum(asking.statuses.values()) == 2_000 and set(asking.statuses) <= {200, 400, 403, 404, 405}
-        assert 200 < asking.statuses[200] == len(server.requests)
+        assert sum(asking.statuses.values()) == 1_000 and set(asking.statuses) <= {200, 400, 403, 404, 405}
+        assert 100 < asking.statuses[200] == len(server.requests)
         assert all(one.target.startswith(b"/") for one in server.requests)
         assert {host for one in server.requests for host in one.values("host")} == {own.encode()}
 

@@ -80,6 +80,18 @@ async def test_our_own_problems_come_as_errors_of_json_rpc() -> None:
         assert json.loads(answer.body)["error"]["data"]["reason"] == "rule"
 
 
+async def test_a_read_only_view_of_an_api() -> None:
+    """What an agent may look at, it may not change, by whatever field it says so; it is told that a rule forbids it."""
+    rules = {"route": AGENT_SAFE | {"allow": (Allow(("GET", "HEAD"), ("/projects/**",)),)}}
+    async with in_front_of(always(response()), **rules) as (running, upstream):
+        for method in ("GET", "HEAD"):
+            assert (await running.ask(method, "/projects/7")).status == 200
+        for method, lines in (("DELETE", []), ("PATCH", []), ("GET", ["X-HTTP-Method-Override: DELETE"])):
+            assert (await running.ask(method, "/projects/7", *lines)).reason == "rule"
+        assert words(await call(running)) == "sidecar: no rule of this route allows this"
+        assert [one.method for one in upstream.requests] == [b"GET", b"HEAD"]
+
+
 @pytest.mark.parametrize(
     ("method", "accept", "agent_safe"),
     [
