@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import logging
+from itertools import product
 
 import pytest
 
 from sidecar.config.values import GateConfig
 from sidecar.dataplane.http1 import RequestReader
-from sidecar.forward import reaches
+from sidecar.errors import Answerable
+from sidecar.forward import ForwardRoutes, reaches
+from sidecar.routes import Allow, Match, Routes
 from tests.attack.asking import Pipelined, as_bytes, watched_network
 from tests.attack.test_targets import METHODS, targets
 from tests.fakes import Message, Tokens, Wire, always, response, upstream
@@ -203,3 +206,56 @@ def test_the_authority_is_what_the_reader_takes_for_it() -> None:
     read = RequestReader(100).read
     for rest in ("/x", "?x", "/@evil", "?@evil", "/\\evil"):
         assert read(b"GET http://a:1%b HTTP/1.1\r\nHost: a:1\r\n\r\n" % rest.encode()).authority == b"a:1"
+
+
+# Name, what it matches, its upstream's prefix, and whether the prefix is taken off: they overlap wherever they can.
+OVERLAPPING = [
+    ("all", "/", "", False),
+    ("admin", "/admin/", "", False),
+    ("crm", "/crm/", "/v1", True),
+    ("deep", "/crm/admin/", "/v1/b", True),
+    ("moved", "/b/", "/admin/c", True),
+]
+STEPS = ["/", "//", "/admin", "/%61dmin", "/b", "/c", "/..", "/%2e%2e", "/.", ";x", "\\", "%2fadmin", "?/admin"]
+STARTS = ["", "/admin", "/crm", "/crm/admin", "/b", "/v1", "/v1/b", "/admin/c"]
+
+
+def test_what_a_proxy_sends_an_ordinary_listener_would_have_sent() -> None:
+    """The same target by the same route, for every path of a grammar of tricks, rules included."""
+    allow = (Allow(("GET",), ("/**",)),)
+    found, plain_routes = [], []
+    for name, path, prefix, strip in OVERLAPPING:
+        match = Match(path, host=None, strip_prefix=strip, upstream_prefix=prefix, allow=allow)
+        plain_routes.append((match, name))
+        found.append((match, name, reaches(path, None, f"https://api.test{prefix}", strip_prefix=strip)))
+    plain = Routes(plain_routes)
+    proxy_routes = ForwardRoutes(found, plain)
+
+    def sent(routes: Routes[str] | ForwardRoutes[str], start: str, path: str) -> tuple[str, bytes] | None:
+        head = read(f"GET {start}{path} HTTP/1.1\r\nHost: api.test\r\n\r\n".encode())
+        try:
+            way, route = routes.match(head)
+            return route, way.admit(head)
+        except Answerable:
+            return None
+
+    read = RequestReader(100).read
+    paths = [
+        start + "".join(steps)
+        for start in STARTS
+        for count in range(3)
+        for steps in product(STEPS, repeat=count)
+        if start or (steps and steps[0].startswith("/"))
+    ]
+    by_proxy = set(filter(None, (sent(proxy_routes, "http://api.test", path) for path in paths)))
+    ordinary = {sent(plain, "", path) for path in paths}
+    prefixes = {name: prefix.encode() for name, _, prefix, _ in OVERLAPPING}
+
+    def with_a_root(name: str, target: bytes) -> bytes:
+        """What an app of a proxy writes without a slash at the upstream's root, a listener sends with it."""
+        rest = target.removeprefix(prefixes[name])
+        return target if rest[:1] == b"/" else prefixes[name] + b"/" + rest
+
+    assert {(name, target) for name, target in by_proxy if (name, with_a_root(name, target)) not in ordinary} == set()
+    assert {name for name, _ in by_proxy} == set(prefixes)
+    assert len(by_proxy) > 200
