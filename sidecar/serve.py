@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import os
 import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sidecar import standard_streams
 from sidecar.app import App
-from sidecar.clock import SystemClock
 from sidecar.config.values import Config
 from sidecar.environment import take_keys_out
-from sidecar.errors import ConfigError, ExchangeFailed, KeyUnavailable, NothingToReload, StartError
+from sidecar.errors import ConfigError, NothingToReload, StartError
+from sidecar.event_loop import event_loop_factory
 from sidecar.hardening import harden
 from sidecar.log import configure
 from sidecar.passed_sockets import PassedSockets
@@ -44,7 +44,7 @@ def run(load: Callable[[], Config], environ: Mapping[str, str], *, inspect: bool
     """
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload: it would end the process
-    _occupy_standard_streams()
+    standard_streams.occupy()
     harden(environ)
     manager = ServiceManager(os.environ)
     passed = PassedSockets(os.environ)
@@ -64,65 +64,6 @@ def run(load: Callable[[], Config], environ: Mapping[str, str], *, inspect: bool
 
     with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
         return runner.run(_serve(make_app, manager))
-
-
-def exchange_once(config: Config) -> list[tuple[str, bool, str]]:
-    """Make one real exchange for each credential.
-
-    Returns:
-        For each its name, whether it brought a token, and what to tell a person.
-    """
-    with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
-        return runner.run(_exchange_each(config))
-
-
-async def _exchange_each(config: Config) -> list[tuple[str, bool, str]]:
-    from sidecar.assembly import exchanger, key_source
-    from sidecar.credentials.remedies import remedy
-
-    clock = SystemClock()
-    results = []
-    for credential in config.credentials:
-        exchanges = exchanger(credential, clock)
-        source = key_source(credential.api_key, config, signs=credential.signs)
-        try:
-            token = await exchanges.exchange(await source.read())
-            life = token.expires_at - clock.wall()
-            results.append(
-                (
-                    credential.name,
-                    True,
-                    "a token that does not expire" if life == math.inf else f"a token for {life:.0f} s",
-                )
-            )
-        except (ExchangeFailed, KeyUnavailable) as error:
-            cause = error.cause if isinstance(error, ExchangeFailed) else "no_key"
-            what_to_do = remedy(cause, f"put a valid API key into {source.description}", tries_again=False)
-            results.append((credential.name, False, f"{error}; what to do: {what_to_do}"))
-        finally:
-            await exchanges.close()
-    return results
-
-
-def event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return what makes the event loop: uvloop's where it exists."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
-
-
-def _occupy_standard_streams() -> None:
-    """Put /dev/null where a standard stream was closed: else a connection would get its number.
-
-    libuv aborts the process when it closes a descriptor below 3, and what some library prints would go to a peer.
-    """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free, which is this one
 
 
 async def _serve(make_app: Callable[[Callable[[], None]], App], manager: ServiceManager) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Coroutine, Mapping
 
-from sidecar.commands.words import WRONG, complain
+from sidecar.commands.words import WRONG, complain, refuse
 
 TYPE_CHECKING = False  # typing itself takes 10 ms to import
 if TYPE_CHECKING:
@@ -86,7 +86,13 @@ def complete(work: Coroutine[object, object, Result]) -> Result:
     """Run a coroutine to its end."""
     import asyncio
 
-    from sidecar.serve import event_loop_factory
+    from sidecar.errors import ConfigError
+    from sidecar.event_loop import event_loop_factory
 
-    with asyncio.Runner(loop_factory=event_loop_factory()) as runner:
+    try:
+        make_loop = event_loop_factory()
+    except ConfigError as error:
+        work.close()
+        raise SystemExit(refuse(error)) from None
+    with asyncio.Runner(loop_factory=make_loop) as runner:
         return runner.run(work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from sidecar.commands.arguments import loader, takes_config
+from sidecar.commands.arguments import complete, loader, takes_config
 from sidecar.commands.words import FAILED, FINE, complain, refuse
 
 TYPE_CHECKING = False  # typing itself takes 10 ms to import
@@ -57,9 +57,9 @@ def _summary(config: Config) -> list[str]:
 
 
 def _exchange(config: Config) -> int:
-    from sidecar import serve
+    from sidecar.single_exchange import exchange_each
 
-    results = serve.exchange_once(config)
-    for name, ok, sentence in results:
-        print(f"exchange:   {name}: {'ok' if ok else 'FAILED'}: {sentence}")
-    return FINE if all(ok for _, ok, _ in results) else FAILED
+    tried = complete(exchange_each(config, config.credentials))
+    for each in tried:
+        print(f"exchange:   {each.name}: {'ok' if each.token else 'FAILED'}: {each.told}")
+    return FINE if all(each.token for each in tried) else FAILED
