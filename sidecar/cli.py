@@ -42,6 +42,7 @@ COMMANDS = {
     "healthcheck": "exit with 0 if a running sidecar is alive",
     "wait": "wait until a running sidecar is ready",
     "status": "show how a running sidecar is doing",
+    "token": "print a token, for scripts",
     "schema": "print a JSON Schema of the configuration",
     "version": "print the version",
 }

@@ -27,8 +27,17 @@ _CONFIG_FLAGS = (
 )
 
 
-def takes_config(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that say what to serve."""
+# Of those, the ones for whoever serves at an address that others know.
+_ADDRESS_FLAGS = frozenset(("--listen", "--admin-listen"))
+_ADDRESS_VARIABLES = frozenset(("SIDECAR_LISTEN", "SIDECAR_ADMIN_LISTEN"))
+
+
+def takes_config(parser: argparse.ArgumentParser, *, serves: bool = True) -> None:
+    """Add the flags that say what to serve.
+
+    Args:
+        serves: also where; else the addresses in the configuration do not count.
+    """
     parser.description = (
         f"{parser.description}\nNot given: the variable in parentheses, else the file, else the default there."
     )
@@ -39,15 +48,20 @@ def takes_config(parser: argparse.ArgumentParser) -> None:
         help="the configuration file (SIDECAR_CONFIG, ~/.config/sidecar/config.yaml, /etc/sidecar/config.yaml)",
     )
     for flag, value, purpose in _CONFIG_FLAGS:
+        if not serves and flag in _ADDRESS_FLAGS:
+            continue
         parser.add_argument(flag, metavar=value, help=purpose)
 
 
 def loader(args: argparse.Namespace, environ: Mapping[str, str]) -> Callable[[], Config]:
     """Return what reads the configuration, at the start and at every reload."""
     from sidecar.config import load
+    from sidecar.environment import Environment
 
     names = [flag.removeprefix("--").replace("-", "_") for flag, _, _ in _CONFIG_FLAGS]
-    flags = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    flags = {name: getattr(args, name) for name in names if getattr(args, name, None) is not None}
+    if not hasattr(args, "listen"):  # it does not serve at an address that others know
+        environ = Environment({name: value for name, value in environ.items() if name not in _ADDRESS_VARIABLES})
     return lambda: load(path=args.config, flags=flags, environ=environ)
 
 
