@@ -39,6 +39,7 @@ COMMANDS = {
     "check": "say whether the configuration is right",
     "demo": "show everything on this machine: no key, no network",
     "vendor": "serve the pretend vendor alone, with faults on demand",
+    "exec": "run a command with a sidecar of its own, and without the API key",
     "healthcheck": "exit with 0 if a running sidecar is alive",
     "wait": "wait until a running sidecar is ready",
     "status": "show how a running sidecar is doing",
@@ -97,7 +98,7 @@ def parser_of(name: str) -> argparse.ArgumentParser:
     command, summary = command_of(name), COMMANDS[name]
     parser = _Parser(
         prog=f"sidecar {name}",
-        usage=f"sidecar {name} [options]",
+        usage=f"sidecar {name} {getattr(command, 'USAGE', '[options]')}",
         description=f"{summary[0].upper()}{summary[1:]}.",
         epilog=f"example:\n  {command.EXAMPLE}",
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28, width=WIDTH),

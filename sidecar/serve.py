@@ -16,12 +16,11 @@ from sidecar.environment import take_keys_out
 from sidecar.errors import ConfigError, NothingToReload, StartError
 from sidecar.event_loop import event_loop_factory
 from sidecar.hardening import harden
+from sidecar.last_resort import SPARE_S, leave_within
 from sidecar.log import configure
 from sidecar.passed_sockets import PassedSockets
 from sidecar.service_manager import ServiceManager
 
-# What a stop may take beyond what its configuration says.
-SPARE_S = 0.9
 _LOOK_S = 0.02
 
 _log = logging.getLogger("sidecar")
@@ -91,7 +90,7 @@ async def _serve(make_app: Callable[[Callable[[], None]], App], manager: Service
     drain = app.config.drain
     manager.stopping(f"what runs may finish within {drain.most_s:g} s")
     _log.info("stopping: what runs may finish within %g s", drain.most_s)
-    _leave_within(drain.lame_duck_s + drain.most_s + SPARE_S, 1)
+    leave_within(drain.lame_duck_s + drain.most_s + SPARE_S, 1)
     stopping = loop.create_task(app.stop())
     either: tuple[asyncio.Future[Any], ...] = (stopping, at_once)
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -106,7 +105,7 @@ async def _serve(make_app: Callable[[Callable[[], None]], App], manager: Service
         code = 1
     else:
         code = 0
-    _leave_within(SPARE_S, code)
+    leave_within(SPARE_S, code)
     return code
 
 
@@ -119,7 +118,7 @@ async def _started(app: App, told: asyncio.Event) -> bool:
     if starting.done():
         await starting
         return True
-    _leave_within(SPARE_S, 0)
+    leave_within(SPARE_S, 0)
     starting.cancel()
     await asyncio.wait([starting])
     return False
@@ -140,18 +139,6 @@ async def _first_tokens(app: App, told: asyncio.Event) -> None:
         if all(status.usable for status in statuses):
             return
         await asyncio.sleep(_LOOK_S)
-
-
-def _leave_within(seconds: float, code: int) -> None:
-    """End the process after this time, whatever holds it up: a file system that hangs in a thread, or in the loop.
-
-    Until then it ends by itself, without a thread to do it.
-    """
-    import threading
-
-    timer = threading.Timer(seconds, os._exit, [code])
-    timer.daemon = True
-    timer.start()
 
 
 async def _stay_alive(manager: ServiceManager) -> None:

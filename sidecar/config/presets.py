@@ -90,6 +90,13 @@ _IF_GIVEN: Mapping[str, Mapping[str, object]] = MappingProxyType(
 UPSTREAMS: Mapping[str, str] = MappingProxyType(
     {"giantcontext": "https://api.giantcontext.com", "github-app": "https://api.github.com"}
 )
+# What clients of the API behind a preset read from their environment, as templates: where the API is, and a key that is
+# none. Scripts that read them run unchanged.
+CLIENT_VARIABLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {"giantcontext": {"GIANTCONTEXT_BASE_URL": "{url}", "GIANTCONTEXT_API_KEY": "{placeholder}"}}
+)
+# What to give an app that insists on a key. The shield knows its vendor's, and warns of any other that looks real.
+PLACEHOLDERS: Mapping[str, str] = MappingProxyType({"giantcontext": "gct_placeholder"})
 
 # One value rather than keys of ours: replaced as a whole.
 _WHOLE = frozenset({"json"})

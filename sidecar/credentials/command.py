@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from sidecar import signals
 from sidecar.credentials.aside import aside
 
 Process = subprocess.Popen[bytes]
@@ -70,14 +71,15 @@ def _start(argv: Sequence[str], environ: Mapping[str, str], output: _Pipe, error
     # By the standard library, whose child closes every descriptor but these three. uvloop's keeps what can be
     # inherited, as a listener of systemd's would be, and starting it held up the loop for 6 ms.
     try:
-        return subprocess.Popen(  # noqa: S603  # what the configuration names
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=output.write_end,
-            stderr=errors.write_end,
-            env=environ,
-            start_new_session=True,
-        )
+        with signals.not_blocked():
+            return subprocess.Popen(  # noqa: S603  # what the configuration names
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output.write_end,
+                stderr=errors.write_end,
+                env=environ,
+                start_new_session=True,
+            )
     finally:
         output.close_write_end()
         errors.close_write_end()

@@ -103,3 +103,10 @@ def remedy(cause: Cause, key_remedy: str, *, tries_again: bool = True) -> str:
         case _:
             text, then = _REMEDIES[cause], _TRIED_AGAIN
     return text + then if tries_again else text
+
+
+def without_promises(text: str) -> str:
+    """Return a remedy without what happens by itself, for where nobody keeps the credential any more."""
+    for promise in (_FOUND_BY_ITSELF, _CHANGE_FOUND_BY_ITSELF, _TRIED_AGAIN):
+        text = text.removesuffix(promise)
+    return text

@@ -1,0 +1,76 @@
+"""No command runs without a token: `sidecar exec` waits for it, and says why there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sidecar.vendor.server import DEMO_KEY
+from tests.exec.executing import ENVIRON, Terminal, command_line, configuration, configured, done, written
+from tests.ports import free_port
+
+# Would be seen, if it ran.
+COMMAND = ("echo", "it ran")
+
+
+async def test_a_refused_key_is_told_at_once(tmp_path: Path) -> None:
+    """Exit 1, the reason and what to do; no promise that it is tried again, and no key."""
+    key = "gct_canary_0123456789"
+    async with configured(tmp_path) as (file, _):
+        code, out, err = await done(command_line(file, *COMMAND), {"GIANTCONTEXT_API_KEY": key})
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+    assert "no token for credential giantcontext: the token endpoint refuses the API key" in err
+    assert "What to do: put a valid API key into environment variable GIANTCONTEXT_API_KEY" in err
+    assert "by itself" not in err and key not in err
+
+
+async def test_a_key_file_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
+    """Nobody will put it there while the command waits."""
+    credential = {"preset": "giantcontext", "api_key": {"file": str(tmp_path / "key")}}
+    async with configured(tmp_path, credential=credential) as (file, _):
+        code, out, err = await done(command_line(file, *COMMAND))
+    assert (code, out) == (1, "")
+    assert "What to do: put a valid API key into file" in err
+
+
+async def test_an_endpoint_that_is_down_is_waited_for(tmp_path: Path) -> None:
+    """As long as --max says, with the reason at its end."""
+    file = written(tmp_path, configuration(f"http://127.0.0.1:{free_port()}"))
+    code, out, err = await done(command_line(file, *COMMAND, flags=("--max", "300ms")))
+    assert (code, out) == (1, "")
+    assert "within 0.3 s (--max)" in err
+    assert "check host and port in exchange.url" in err and "tried again" not in err
+
+
+async def test_at_a_terminal_the_wait_is_shown_and_ends_by_a_key(tmp_path: Path) -> None:
+    """What it waits for, in a line that is taken away; Ctrl-C ends it with 130."""
+    file = written(tmp_path, configuration(f"http://127.0.0.1:{free_port()}"))
+    with Terminal(command_line(file, *COMMAND)) as terminal:
+        await terminal.shows("waiting for a token for 1 s: giantcontext: ")
+        terminal.type("\x03")
+        assert await terminal.ended() == 130
+    assert "it ran" not in terminal.shown and "Traceback" not in terminal.shown
+
+
+async def test_a_wrong_configuration(tmp_path: Path) -> None:
+    """Exit 2; inside another exec, which has taken the key out, it says that nothing more is needed."""
+    file = written(tmp_path, configuration("http://127.0.0.1:9"))
+    code, _, err = await done(command_line(file, *COMMAND), {})
+    assert code == 2 and "GIANTCONTEXT_API_KEY is not set" in err and "SIDECAR_URL" not in err
+    code, _, err = await done(command_line(file, *COMMAND), {"SIDECAR_URL": "http://127.0.0.1:9"})
+    assert code == 2 and "reaches it at SIDECAR_URL" in err
+
+
+async def test_nesting(tmp_path: Path) -> None:
+    """Each has its own sidecar, key and variables; the code passes through both."""
+    credential = {"preset": "static", "api_key": {"env": "INNER_KEY"}}
+    async with configured(tmp_path) as (outer, vendor):
+        inner = written(tmp_path, {"upstream": vendor.url, "credential": credential}, "inner.yaml")
+        script = 'echo "$GIANTCONTEXT_BASE_URL" "$SIDECAR_URL" "$INNER_KEY"; exit 9'
+        words = command_line(outer, *command_line(inner, "sh", "-c", script))
+        code, out, err = await done(words, {**ENVIRON, "INNER_KEY": "inner-key-of-the-tests"})
+    assert (code, err) == (9, "")
+    of_outer, of_inner = out.split()
+    assert of_outer.startswith("http://127.0.0.1:") and of_inner.startswith("http://127.0.0.1:")
+    assert of_outer != of_inner
+    assert DEMO_KEY not in out

@@ -1,0 +1,116 @@
+"""Signals and the terminal: what is meant for the command reaches it once, and a shell keeps its hold on all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.exec.executing import PATIENCE_S, Terminal, command_line, configured, done, started
+
+# Says each signal as it comes. Asks the sidecar after the first, so that one that is on its way has come by then; tells
+# how many there were, and ends with 5.
+COUNTING = """
+import os, signal, threading, urllib.request
+first, heard = threading.Event(), []
+def hear(number, frame):
+    heard.append(signal.Signals(number).name)
+    first.set()
+for name in {names}:
+    signal.signal(getattr(signal, name), hear)
+print("ready", flush=True)
+first.wait()
+for _ in range(3):
+    urllib.request.urlopen(os.environ["SIDECAR_ADMIN_URL"] + "/livez").read()
+print("heard", *heard, flush=True)
+os._exit(5)
+"""
+
+
+def counting(*names: str) -> list[str]:
+    """Return a command that counts these signals."""
+    return [sys.executable, "-c", COUNTING.format(names=names)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
+async def test_what_is_sent_to_us_alone_reaches_the_command_once(tmp_path: Path, number: signal.Signals) -> None:
+    """As a supervisor or `kill` sends it; what the command makes of it is its own affair."""
+    async with configured(tmp_path) as (file, _):
+        with started(command_line(file, *counting(number.name))) as process:
+            assert process.stdout is not None
+            assert await asyncio.to_thread(process.stdout.readline) == b"ready\n"
+            process.send_signal(number)
+            out, err = await asyncio.to_thread(process.communicate, timeout=PATIENCE_S)
+    assert (process.returncode, out.decode(), err) == (5, f"heard {number.name}\n", b"")
+
+
+async def test_a_signal_that_the_command_does_not_take_ends_both(tmp_path: Path) -> None:
+    """128 and its number."""
+    async with configured(tmp_path) as (file, _):
+        with started(command_line(file, "sh", "-c", "echo ready; exec sleep 60")) as process:
+            assert process.stdout is not None
+            await asyncio.to_thread(process.stdout.readline)
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.wait, PATIENCE_S) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize(("key", "name"), [("\x03", "SIGINT"), ("\x1c", "SIGQUIT")])
+async def test_a_key_at_the_terminal_reaches_the_command_once(tmp_path: Path, key: str, name: str) -> None:
+    """Also through two of us, one in the other; and neither of us ends by it."""
+    async with configured(tmp_path) as (file, vendor):
+        inner = tmp_path / "inner.yaml"
+        inner.write_text(f"{{upstream: '{vendor.url}', credential: {{preset: static, api_key: {{env: INNER}}}}}}")
+        words = command_line(file, *command_line(inner, *counting(name)))
+        with Terminal(words, {"GIANTCONTEXT_API_KEY": vendor.options.api_key.reveal().decode(), "INNER": "i"}) as at:
+            await at.shows("ready")
+            at.type(key)
+            assert await at.ended() == 5
+            assert f"heard {name}\r\n" in at.shown
+
+
+async def test_a_shell_stops_and_continues_it(tmp_path: Path) -> None:
+    """Ctrl-Z gives the prompt back, `fg` goes on where it was; and the rest of a pipeline has the keyboard."""
+    async with configured(tmp_path) as (file, _):
+        first = shlex.join(command_line(file, sys.executable, "-c", ASKING))
+        piped = shlex.join(command_line(file, "echo", "passed"))
+        script = f"{first}; echo stopped $?; fg; echo ended $?; {piped} | (cat; head -n 1 </dev/tty)"
+        with Terminal(["bash", "-mc", script]) as at:
+            await at.shows("ready")
+            at.type("\x1a")
+            await at.shows(f"stopped {128 + signal.SIGTSTP}")
+            await at.shows("continued")
+            at.type("one\n")
+            await at.shows("read one")
+            await at.shows("ended 3")
+            await at.shows("passed")
+            at.type("from the keyboard\n")
+            await at.shows("from the keyboard")  # its echo
+            await at.shows("from the keyboard")
+            assert await at.ended() == 0
+
+
+ASKING = """
+import os, signal, sys, urllib.request
+signal.signal(signal.SIGCONT, lambda *_: print("continued", flush=True))
+print("ready", flush=True)
+line = input()
+urllib.request.urlopen(os.environ["SIDECAR_ADMIN_URL"] + "/livez").read()
+print("read", line, flush=True)
+sys.exit(3)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="as Linux tells it")
+async def test_the_command_has_the_signals_of_our_start(tmp_path: Path) -> None:
+    """`nohup sidecar exec -- CMD` is as `sidecar exec -- nohup CMD`; none is blocked, and none ignored but that one."""
+    async with configured(tmp_path) as (file, _):
+        line = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command_line(file, "cat", "/proc/self/status")]
+        _, out, _ = await done(line)
+    told = dict(line.split(":\t") for line in out.splitlines() if line.startswith("Sig"))
+    assert int(told["SigBlk"], 16) == 0
+    # glibc has two of its own above 31.
+    assert int(told["SigIgn"], 16) & 0x7FFFFFFF == 1 << (signal.SIGHUP - 1)
