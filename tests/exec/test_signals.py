@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.exec.executing import PATIENCE_S, Terminal, command_line, configured, done, started
+from tests.exec.executing import PATIENCE_S, Terminal, command_line, configured, done, started, written
 
 # Says each signal as it comes. Asks the sidecar after the first, so that one that is on its way has come by then; tells
 # how many there were, and ends with 5.
@@ -114,3 +114,15 @@ async def test_the_command_has_the_signals_of_our_start(tmp_path: Path) -> None:
     assert int(told["SigBlk"], 16) == 0
     # glibc has two of its own above 31.
     assert int(told["SigIgn"], 16) & 0x7FFFFFFF == 1 << (signal.SIGHUP - 1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="as Linux tells it")
+async def test_a_program_that_prints_the_key_can_be_told_to_end(tmp_path: Path) -> None:
+    """What we start for ourselves blocks no signal either: an agent that it leaves behind would never end."""
+    seen = tmp_path / "seen"
+    program = ["sh", "-c", f"cat /proc/self/status >{seen}; echo the-key-of-the-signal-tests"]
+    credential = {"preset": "static", "api_key": {"command": program}}
+    file = written(tmp_path, {"upstream": "http://127.0.0.1:9", "credential": credential})
+    assert await done(command_line(file, "true")) == (0, "", "")
+    (blocked,) = (line.split()[1] for line in seen.read_text().splitlines() if line.startswith("SigBlk"))
+    assert int(blocked, 16) == 0

@@ -1,0 +1,170 @@
+"""What the command finds in its environment: the sidecar's address, placeholders, and no API key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sidecar.child_environment import child_environment
+from sidecar.client_environment import client_environment
+from sidecar.config import load
+from sidecar.config.presets import CLIENT_VARIABLES, PLACEHOLDERS, PRESETS
+from sidecar.config.values import Config
+from sidecar.no_proxy import no_proxy
+from sidecar.shield import PLACEHOLDER_KEY
+from tests.exec.executing import command_line, configured, done
+
+URL = "http://127.0.0.1:4711"
+KEY = "gct_canary_0123456789"
+
+
+def config_of(folder: Path, content: object, environ: dict[str, str]) -> Config:
+    """Return what this file says."""
+    file = folder / "config.yaml"
+    file.write_text(json.dumps(content))
+    return load(path=str(file), flags={}, environ=environ)
+
+
+def environment_of(folder: Path, content: object, environ: dict[str, str], **templates: str) -> dict[str, str]:
+    """Return a command's environment, but for what is there anyway."""
+    config = config_of(folder, content, environ)
+    admin = "http://127.0.0.1:4712"
+    found = child_environment(environ, config, url=URL, admin_url=admin, templates=templates)
+    assert found.pop("SIDECAR_URL") == URL
+    assert found.pop("SIDECAR_ADMIN_URL") == admin
+    return found
+
+
+async def test_a_command_is_answered(tmp_path: Path) -> None:
+    """With the preset's variables, and one of its own."""
+    show = 'curl -sf "$GIANTCONTEXT_BASE_URL/me"; echo; echo "$GIANTCONTEXT_API_KEY $OPENAI_BASE_URL $SIDECAR_URL"'
+    async with configured(tmp_path) as (file, _):
+        flags = ("--env", "OPENAI_BASE_URL={url}/v1")
+        code, out, err = await done(command_line(file, "sh", "-c", show, flags=flags))
+    assert (code, err) == (0, "")
+    answer, variables = out.splitlines()
+    assert json.loads(answer)["account"] == "acc_demo"
+    key, openai, url = variables.split()
+    assert (key, openai) == ("gct_placeholder", f"{url}/v1")
+
+
+def test_what_holds_a_key_is_taken_out(tmp_path: Path) -> None:
+    """The variables that the configuration names, ours, and whatever else a key is in; nothing else."""
+    (tmp_path / "key").write_text("key-of-a-file-0123\n")
+    sources = {
+        "a": {"env": "A_KEY"},
+        "b": {"file": str(tmp_path / "key")},
+        "c": {"value": "${C_KEY}"},
+    }
+    content = {
+        "credentials": {name: {"preset": "static", "api_key": source} for name, source in sources.items()},
+        "routes": [
+            {"match": {"path": f"/{name}/"}, "upstream": "https://a.example", "credential": name} for name in sources
+        ],
+        "gate": {"require_token": {"env": "GATE_TOKEN"}},
+    }
+    environ = {
+        "A_KEY": KEY,
+        "ANOTHER_NAME": KEY,
+        "A_FIELD": f"Authorization: Bearer {KEY}",
+        "B_KEY": "key-of-a-file-0123",
+        "C_KEY": "key-in-the-configuration",
+        "SIDECAR_API_KEY": "",
+        "GATE_TOKEN": "what-callers-send",
+        "PATH": "/bin",
+    }
+    assert environment_of(tmp_path, content, environ) == {"PATH": "/bin", "GATE_TOKEN": "what-callers-send"}
+
+
+def test_a_short_key_takes_no_words_out(tmp_path: Path) -> None:
+    """It is looked for as a whole value alone."""
+    content = {"upstream": "https://a.example", "credential": {"preset": "static", "api_key": {"env": "A_KEY"}}}
+    assert environment_of(tmp_path, content, {"A_KEY": "bin", "B": "bin", "PATH": "/bin"}) == {"PATH": "/bin"}
+
+
+def test_our_own_key_variable(tmp_path: Path) -> None:
+    """It goes, though no file names it; what says where a configuration is stays, for another in this one."""
+    content = {"credential": {"preset": "giantcontext"}}
+    environ = {"SIDECAR_API_KEY": KEY, "SIDECAR_CONFIG": "/a/file"}
+    found = environment_of(tmp_path, content, environ)
+    assert found == {
+        "SIDECAR_CONFIG": "/a/file",
+        "GIANTCONTEXT_BASE_URL": URL,
+        "GIANTCONTEXT_API_KEY": PLACEHOLDER_KEY,
+    }
+
+
+def test_templates(tmp_path: Path) -> None:
+    """All fields, and braces of other kinds; they go before what the preset sets."""
+    content = {"credential": {"preset": "giantcontext", "api_key": {"env": "A_KEY"}}}
+    found = environment_of(
+        tmp_path,
+        content,
+        {"A_KEY": KEY},
+        A="{url}/v1",
+        B="{host}|{port}|{placeholder}",
+        C='{"a": {}}',
+        GIANTCONTEXT_API_KEY="mine",
+    )
+    assert [found[name] for name in "ABC"] == [f"{URL}/v1", "127.0.0.1:4711|4711|gct_placeholder", '{"a": {}}']
+    assert found["GIANTCONTEXT_API_KEY"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("route", "base"),
+    [
+        ({"match": {"path": "/gc/"}, "strip_prefix": True}, f"{URL}/gc"),
+        ({"match": {"path": "/gc/"}}, URL),
+        ({"match": {"host": "a.localhost"}}, None),
+    ],
+)
+def test_the_base_url_is_that_of_the_credentials_route(tmp_path: Path, route: object, base: str | None) -> None:
+    """With the prefix that the route takes off; none where a client would have to send another Host."""
+    content = {
+        "credentials": {"gc": {"preset": "giantcontext", "api_key": {"env": "A_KEY"}}},
+        "routes": [{"upstream": "https://a.example", "credential": "gc", **route}],  # type: ignore[dict-item]
+    }
+    found = client_environment(config_of(tmp_path, content, {"A_KEY": KEY}), URL)
+    assert found.get("GIANTCONTEXT_BASE_URL") == base
+
+
+def test_presets_that_have_variables_are_presets() -> None:
+    """And the placeholder is the one that the shield takes for none."""
+    assert set(CLIENT_VARIABLES) <= set(PRESETS)
+    assert PLACEHOLDERS["giantcontext"] == PLACEHOLDER_KEY
+
+
+OURS = "127.0.0.1,localhost,::1"
+
+
+@pytest.mark.parametrize(
+    ("environ", "small", "large"),
+    [
+        ({}, None, None),
+        ({"NO_PROXY": "a"}, None, None),
+        ({"http_proxy": "http://p:1"}, OURS, OURS),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "a, b"}, f"a,b,{OURS}", f"a,b,{OURS}"),
+        ({"ALL_PROXY": "http://p:1", "NO_PROXY": "a", "no_proxy": "localhost"}, "localhost,127.0.0.1,::1", f"a,{OURS}"),
+        ({"http_proxy": "http://p:1", "no_proxy": "*"}, "*", "*"),
+        ({"http_proxy": ""}, None, None),
+    ],
+)
+def test_a_proxy_of_the_network_is_not_asked(environ: dict[str, str], small: str | None, large: str | None) -> None:
+    """What is there stays; where no proxy is named, nothing is added."""
+    found = no_proxy(environ)
+    assert (found.get("no_proxy"), found.get("NO_PROXY")) == (small, large)
+
+
+async def test_clients_reach_it_past_a_proxy(tmp_path: Path) -> None:
+    """curl and Python, with a proxy named at which nobody listens."""
+    script = (
+        'curl -sf "$SIDECAR_URL/me" >/dev/null && '
+        'python3 -c \'import os, urllib.request as r; print(r.urlopen(os.environ["SIDECAR_URL"] + "/me").status)\''
+    )
+    async with configured(tmp_path) as (file, vendor):
+        key = vendor.options.api_key.reveal().decode()
+        proxies = {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+        ended = await done(command_line(file, "sh", "-c", script), {"GIANTCONTEXT_API_KEY": key, **proxies})
+    assert ended == (0, "200\n", "")
