@@ -23,7 +23,7 @@ def configured(folder: Path, port: int) -> Path:
 
 
 def leaving(out: str) -> list[str]:
-    """Return a command that leaves a request running, says where its sidecar is asked, and ends with 4 after a line of input."""
+    """Return a command that leaves a request running; after a line of input it tells its admin URL and ends with 4."""
     return ["sh", "-c", f'curl -s "$SIDECAR_URL/" >{out} & read line; echo "$SIDECAR_ADMIN_URL"; exit 4']
 
 
@@ -31,7 +31,7 @@ async def drains(admin_url: bytes) -> None:
     """Wait until the sidecar at this URL is not ready any more."""
     port = int(admin_url.decode().strip().rpartition(":")[2])
     async with asyncio.timeout(PATIENCE_S):
-        while (await Asked("127.0.0.1", port).ask("/readyz")).status != 503:
+        while (await Asked("127.0.0.1", port).ask("/readyz")).status != 503:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
