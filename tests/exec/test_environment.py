@@ -48,6 +48,7 @@ async def test_a_command_is_answered(tmp_path: Path) -> None:
     assert json.loads(answer)["account"] == "acc_demo"
     key, openai, url = variables.split()
     assert (key, openai) == ("gct_placeholder", f"{url}/v1")
+    assert not url.endswith(":1")  # where the file has it listen
 
 
 def test_what_holds_a_key_is_taken_out(tmp_path: Path) -> None:

@@ -72,6 +72,28 @@ async def test_a_key_at_the_terminal_reaches_the_command_once(tmp_path: Path, ke
             assert f"heard {name}\r\n" in at.shown
 
 
+async def test_a_key_is_not_passed_on(tmp_path: Path) -> None:
+    """A command that has left the terminal's foreground hears nothing of Ctrl-C, as without us.
+
+    Of one that is in it, two that come at once would look like one.
+    """
+    go = tmp_path / "go"
+    leaving = f"""
+import os, pathlib, time
+os.setpgid(0, 0)
+{COUNTING.format(names=("SIGINT",))}""".replace(
+        "first.wait()", f"while not os.path.exists({str(go)!r}): time.sleep(.01)"
+    )
+    async with configured(tmp_path) as (file, _):
+        with Terminal(command_line(file, sys.executable, "-c", leaving)) as at:
+            await at.shows("ready")
+            at.type("\x03")
+            await at.shows("^C")
+            go.touch()
+            assert await at.ended() == 5
+            assert "heard\r\n" in at.shown
+
+
 async def test_a_shell_stops_and_continues_it(tmp_path: Path) -> None:
     """Ctrl-Z gives the prompt back, `fg` goes on where it was; and the rest of a pipeline has the keyboard."""
     async with configured(tmp_path) as (file, _):
@@ -120,7 +142,9 @@ async def test_the_command_has_the_signals_of_our_start(tmp_path: Path) -> None:
 async def test_a_program_that_prints_the_key_can_be_told_to_end(tmp_path: Path) -> None:
     """What we start for ourselves blocks no signal either: an agent that it leaves behind would never end."""
     seen = tmp_path / "seen"
-    program = ["sh", "-c", f"cat /proc/self/status >{seen}; echo the-key-of-the-signal-tests"]
+    # Not sh, which begins with all of them unblocked.
+    script = f"import shutil; shutil.copy('/proc/self/status', {str(seen)!r}); print('the-key-of-the-signal-tests')"
+    program = [sys.executable, "-c", script]
     credential = {"preset": "static", "api_key": {"command": program}}
     file = written(tmp_path, {"upstream": "http://127.0.0.1:9", "credential": credential})
     assert await done(command_line(file, "true")) == (0, "", "")
