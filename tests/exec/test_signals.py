@@ -10,20 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.exec.executing import PATIENCE_S, Terminal, command_line, configured, done, started, written
+from tests.exec.executing import ENVIRON, PATIENCE_S, Terminal, command_line, configured, done, started, written
 
-# Says each signal as it comes. Asks the sidecar after the first, so that one that is on its way has come by then; tells
-# how many there were, and ends with 5.
+# Waits for each of these signals in turn, and says so. Then asks the sidecar, so that one that is on its way has come;
+# tells all that have come, and ends with 5.
 COUNTING = """
-import os, signal, threading, urllib.request
-first, heard = threading.Event(), []
-def hear(number, frame):
-    heard.append(signal.Signals(number).name)
-    first.set()
+import os, signal, time, urllib.request
+heard = []
 for name in {names}:
-    signal.signal(getattr(signal, name), hear)
+    signal.signal(getattr(signal, name), lambda number, frame: heard.append(signal.Signals(number).name))
 print("ready", flush=True)
-first.wait()
+for name in {names}:
+    while name not in heard:
+        time.sleep(.01)
+    print("had", name, flush=True)
 for _ in range(3):
     urllib.request.urlopen(os.environ["SIDECAR_ADMIN_URL"] + "/livez").read()
 print("heard", *heard, flush=True)
@@ -36,16 +36,18 @@ def counting(*names: str) -> list[str]:
     return [sys.executable, "-c", COUNTING.format(names=names)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
-async def test_what_is_sent_to_us_alone_reaches_the_command_once(tmp_path: Path, number: signal.Signals) -> None:
+async def test_what_is_sent_to_us_alone_reaches_the_command_once(tmp_path: Path) -> None:
     """As a supervisor or `kill` sends it; what the command makes of it is its own affair."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
     async with configured(tmp_path) as (file, _):
-        with started(command_line(file, *counting(number.name))) as process:
+        with started(command_line(file, *counting(*(number.name for number in numbers)))) as process:
             assert process.stdout is not None
             assert await asyncio.to_thread(process.stdout.readline) == b"ready\n"
-            process.send_signal(number)
+            for number in numbers:
+                process.send_signal(number)
+                assert await asyncio.to_thread(process.stdout.readline) == f"had {number.name}\n".encode()
             out, err = await asyncio.to_thread(process.communicate, timeout=PATIENCE_S)
-    assert (process.returncode, out.decode(), err) == (5, f"heard {number.name}\n", b"")
+    assert (process.returncode, out, err) == (5, b"heard SIGINT SIGTERM SIGUSR1 SIGHUP\n", b"")
 
 
 async def test_a_signal_that_the_command_does_not_take_ends_both(tmp_path: Path) -> None:
@@ -58,18 +60,19 @@ async def test_a_signal_that_the_command_does_not_take_ends_both(tmp_path: Path)
             assert await asyncio.to_thread(process.wait, PATIENCE_S) == 128 + signal.SIGTERM
 
 
-@pytest.mark.parametrize(("key", "name"), [("\x03", "SIGINT"), ("\x1c", "SIGQUIT")])
-async def test_a_key_at_the_terminal_reaches_the_command_once(tmp_path: Path, key: str, name: str) -> None:
-    """Also through two of us, one in the other; and neither of us ends by it."""
+async def test_a_key_at_the_terminal_reaches_the_command_once(tmp_path: Path) -> None:
+    """Ctrl-C and Ctrl-\\, also through two of us, one in the other; and neither of us ends by it."""
     async with configured(tmp_path) as (file, vendor):
-        inner = tmp_path / "inner.yaml"
-        inner.write_text(f"{{upstream: '{vendor.url}', credential: {{preset: static, api_key: {{env: INNER}}}}}}")
-        words = command_line(file, *command_line(inner, *counting(name)))
-        with Terminal(words, {"GIANTCONTEXT_API_KEY": vendor.options.api_key.reveal().decode(), "INNER": "i"}) as at:
+        credential = {"preset": "static", "api_key": {"env": "INNER"}}
+        inner = written(tmp_path, {"upstream": vendor.url, "credential": credential}, "inner.yaml")
+        words = command_line(file, *command_line(inner, *counting("SIGINT", "SIGQUIT")))
+        with Terminal(words, {**ENVIRON, "INNER": "inner-key-of-the-tests"}) as at:
             await at.shows("ready")
-            at.type(key)
+            at.type("\x03")
+            await at.shows("had SIGINT")
+            at.type("\x1c")
             assert await at.ended() == 5
-            assert f"heard {name}\r\n" in at.shown
+            assert "heard SIGINT SIGQUIT\r\n" in at.shown
 
 
 async def test_a_key_is_not_passed_on(tmp_path: Path) -> None:
@@ -78,12 +81,9 @@ async def test_a_key_is_not_passed_on(tmp_path: Path) -> None:
     Of one that is in it, two that come at once would look like one.
     """
     go = tmp_path / "go"
-    leaving = f"""
-import os, pathlib, time
-os.setpgid(0, 0)
-{COUNTING.format(names=("SIGINT",))}""".replace(
-        "first.wait()", f"while not os.path.exists({str(go)!r}): time.sleep(.01)"
-    )
+    leaving = f"import os; os.setpgid(0, 0)\n{COUNTING.format(names=('SIGINT',))}"
+    leaving = leaving.replace("while name not in heard", f"while not os.path.exists({str(go)!r})")
+    assert str(go) in leaving
     async with configured(tmp_path) as (file, _):
         with Terminal(command_line(file, sys.executable, "-c", leaving)) as at:
             await at.shows("ready")
