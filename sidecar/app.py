@@ -364,6 +364,14 @@ class App:
         return self._doors.names
 
     @property
+    def client_environment(self) -> Mapping[str, str]:
+        """The variables that point a program at it, none of them a secret; none where it has no base URL."""
+        from sidecar.client_environment import base_url, client_environment
+
+        addresses = self._doors.addresses
+        return client_environment(self._config, base_url(*addresses[0])) if addresses else {}
+
+    @property
     def routes(self) -> Sequence[RouteView]:
         """The routes, in the order of the configuration."""
         from sidecar.admin.view import RouteView

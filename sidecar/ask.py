@@ -65,13 +65,14 @@ def locate(address: str | None) -> Admin:
 
     Args:
         address: `host:port`, `:port`, a port, `unix:/path` or `http://host:port`; None: the
-            environment's `SIDECAR_ADMIN_LISTEN`, else 127.0.0.1:8081. An address that means
+            environment's `SIDECAR_ADMIN_URL` or `SIDECAR_ADMIN_LISTEN`, else 127.0.0.1:8081. An address that means
             all of this machine's (0.0.0.0, [::]) is asked on loopback.
 
     Raises:
         ValueError: it is none of these; the text says so.
     """
-    given = address or os.environ.get("SIDECAR_ADMIN_LISTEN") or DEFAULT_ADMIN
+    named = os.environ.get("SIDECAR_ADMIN_URL") or os.environ.get("SIDECAR_ADMIN_LISTEN")
+    given = address or named or DEFAULT_ADMIN
     if given.startswith("unix:") and len(given) > len("unix:"):
         return Admin(path=given[len("unix:") :])
     host, _, port = given.removeprefix("http://").removesuffix("/").rpartition(":")

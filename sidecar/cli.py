@@ -43,6 +43,7 @@ COMMANDS = {
     "healthcheck": "exit with 0 if a running sidecar is alive",
     "wait": "wait until a running sidecar is ready",
     "status": "show how a running sidecar is doing",
+    "env": "print the lines that point a shell at a running sidecar",
     "token": "print a token, for scripts",
     "schema": "print a JSON Schema of the configuration",
     "version": "print the version",

@@ -32,6 +32,16 @@ def client_environment(config: Config, url: str) -> dict[str, str]:
     return found
 
 
+def base_url(host: str, port: int) -> str:
+    """Return where a listener is reached from this machine, without a slash at the end.
+
+    Args:
+        host: the address that it is bound to; one that means all of this machine's is reached on loopback.
+    """
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def fill(template: str, url: str, placeholder: str | None = None) -> str:
     """Return a template with its fields filled in: `{url}`, `{host}`, `{port}` and `{placeholder}`.
 

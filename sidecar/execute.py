@@ -20,6 +20,7 @@ from functools import partial
 from sidecar import child, standard_streams
 from sidecar.app import App
 from sidecar.child_environment import child_environment, key_files
+from sidecar.client_environment import base_url
 from sidecar.config.values import Address, AdminConfig, Config
 from sidecar.credentials.aside import aside
 from sidecar.credentials.remedies import without_promises
@@ -199,8 +200,8 @@ class _Beside:
         environ = child_environment(
             self._environ,
             config,
-            url=_url(address),
-            admin_url=_url(self._app.admin_address),
+            url=base_url(*address),
+            admin_url=base_url(*self._app.admin_address),
             templates=command.templates,
         )
         return child.start(
@@ -264,7 +265,3 @@ def _why(status: CredentialStatus, late: str) -> str:
     reason = (status.error or "the token endpoint has not answered").rstrip(".")
     what_to_do = without_promises(status.remedy or "see whether the token endpoint can be reached, or wait longer")
     return f"no token for credential {status.name}{late}: {reason}. What to do: {what_to_do.rstrip('.')}."
-
-
-def _url(address: tuple[str, int]) -> str:
-    return f"http://{address[0]}:{address[1]}"

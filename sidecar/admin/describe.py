@@ -32,6 +32,7 @@ def describe(view: View, now: float) -> Described:
         "draining": view.draining,
         "ready": not why_not_ready(view.draining, credentials),
         "listeners": list(view.listeners),
+        "client_environment": dict(view.client_environment),
         "routes": [_route(route) for route in view.routes],
         "held_down": held_down(view.routes),
         "credentials": [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,6 +59,11 @@ class View(Protocol):
     @property
     def listeners(self) -> Sequence[str]:
         """The addresses that apps connect to."""
+        ...
+
+    @property
+    def client_environment(self) -> Mapping[str, str]:
+        """The variables that point a program at it, none of them a secret; none where it has no base URL."""
         ...
 
     @property

@@ -71,8 +71,8 @@ def takes_admin(parser: argparse.ArgumentParser) -> None:
         "--admin",
         "--url",
         metavar="ADDRESS",
-        help="its admin listener: host:port, unix:/path or http://host:port (default: SIDECAR_ADMIN_LISTEN,"
-        " else 127.0.0.1:8081)",
+        help="its admin listener: host:port, unix:/path or http://host:port (default: SIDECAR_ADMIN_URL,"
+        " else SIDECAR_ADMIN_LISTEN, else 127.0.0.1:8081)",
     )
 
 

@@ -9,7 +9,7 @@ from sidecar.config.draft import Draft
 from sidecar.config.expand import variable
 from sidecar.config.notes import Notes
 from sidecar.config.parsers import is_plain_beyond_loopback
-from sidecar.config.presets import UPSTREAMS
+from sidecar.config.presets import PLACEHOLDERS, UPSTREAMS
 from sidecar.gate import LOCAL_NAMES
 
 _SHORT = ("upstream", "credential")
@@ -131,6 +131,9 @@ def _check_key_sources(draft: Draft, notes: Notes) -> None:
         if key.kind == "env" and not notes.environ.get(key.name):
             state = "is empty" if key.name in notes.environ else "is not set"
             notes.wrong(f"{at}.env", f"{variable(key.name)} {state}")
+        elif key.kind == "env" and notes.environ.get(key.name) in PLACEHOLDERS.values():
+            given = "holds the placeholder that apps are given in place of a key; give the key itself"
+            notes.wrong(f"{at}.env", f"{variable(key.name)} {given}")
         elif key.kind == "file" and not os.path.isfile(key.name):
             what = "is a directory: name the file in it" if os.path.isdir(key.name) else "there is no such file yet"
             notes.warn(f"{at}.file", what)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,6 +52,7 @@ class MadeUpProcess:
     config_source: str = "/etc/sidecar/config.yaml"
     started_at: float = NOW - 3600
     listeners: Sequence[str] = ("127.0.0.1:8080",)
+    client_environment: Mapping[str, str] = field(default_factory=lambda: {"SIDECAR_URL": "http://127.0.0.1:8080"})
     routes: Sequence[RouteView] = (RouteView("crm", "/crm/", None, "https://api.example.com", "crm"),)
     last_reload: Reload | None = None
     wrong: ConfigError | StartError | NothingToReload | None = None

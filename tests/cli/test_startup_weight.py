@@ -27,6 +27,9 @@ print("LOADED", *sorted(sys.modules))
         ["healthcheck", "--ready", "--admin", "127.0.0.1:1"],
         ["wait", "--max", "1ms", "--admin", "127.0.0.1:1"],
         ["status", "--admin", "127.0.0.1:1"],
+        ["env", "--admin", "127.0.0.1:1"],
+        ["exec", "--help"],
+        ["token", "--help"],
     ],
 )
 def test_nothing_heavy_is_imported(arguments: list[str]) -> None:

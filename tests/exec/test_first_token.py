@@ -59,6 +59,8 @@ async def test_a_wrong_configuration(tmp_path: Path) -> None:
     assert code == 2 and "GIANTCONTEXT_API_KEY is not set" in err and "SIDECAR_URL" not in err
     code, _, err = await done(command_line(file, *COMMAND), {"SIDECAR_URL": "http://127.0.0.1:9"})
     assert code == 2 and "reaches it at SIDECAR_URL" in err
+    code, _, err = await done(command_line(file, *COMMAND), {"GIANTCONTEXT_API_KEY": "gct_placeholder"})
+    assert code == 2 and "holds the placeholder that apps are given in place of a key" in err
 
 
 async def test_nesting(tmp_path: Path) -> None:
