@@ -40,7 +40,7 @@ async def test_lines_for_a_shell() -> None:
     assert fish.out.splitlines() == [f"set -gx {name} '{value}'" for name, value in VARIABLES.items()]
 
 
-ODD = r"""it's a \ "$HOME" `id` *"""
+ODD = "it's a \\' \"$HOME\" `id` * \\"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "sh"])
