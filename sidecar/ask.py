@@ -261,6 +261,8 @@ def _exchange_bytes(admin: Admin, request: bytes, timeout_s: float) -> bytes:
 def _connect(admin: Admin, timeout_s: float) -> socket.socket:
     if not admin.path:
         return socket.create_connection((admin.host, admin.port), timeout_s)
+    if not hasattr(socket, "AF_UNIX"):
+        raise OSError("this system has no unix sockets")
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(timeout_s)

@@ -23,9 +23,9 @@ def harden(environ: Mapping[str, str]) -> None:
     """
     if environ.get(SWITCH) == "1":
         return
-    import resource
+    with suppress(ImportError, OSError, ValueError):
+        import resource
 
-    with suppress(OSError, ValueError):
         # The soft limit alone: a child that wants cores may have them again.
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     if sys.platform == "linux":

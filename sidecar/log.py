@@ -313,6 +313,8 @@ def _descriptor(stream: TextIO | None) -> int | None:
 
 
 def _writable(descriptor: int) -> bool:
+    if not hasattr(select, "poll"):  # Windows, where nothing tells of a pipe or a console whether it would block
+        return True
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     ready = poll.poll(0)

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from sidecar import standard_streams
@@ -20,6 +21,7 @@ from sidecar.last_resort import SPARE_S, leave_within
 from sidecar.log import configure
 from sidecar.passed_sockets import PassedSockets
 from sidecar.service_manager import ServiceManager
+from sidecar.signals import on_signal
 
 _LOOK_S = 0.02
 
@@ -77,8 +79,8 @@ async def _serve(make_app: Callable[[Callable[[], None]], App], manager: Service
         told.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end, number)
-    loop.add_signal_handler(signal.SIGHUP, reload_wanted.set)
+        on_signal(loop, number.name, partial(end, number))
+    on_signal(loop, "SIGHUP", reload_wanted.set)
     app = make_app(told.set)
     if not await _started(app, told):
         return 0

@@ -1,4 +1,4 @@
-"""Signals that are meant for a command which runs beside us, passed on to it once.
+"""Signals: those that are for us, and those for a command which runs beside us, passed on to it once.
 
 What the terminal sends (Ctrl-C, Ctrl-\\, a hang-up) goes to every process in the foreground, so the command has it
 already; what somebody sends to us alone (`kill`, a supervisor) it has not. The kernel says which it was, to whoever
@@ -11,15 +11,31 @@ when we were started, as after `nohup`: the command ignores it too.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-_FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-_OF_A_KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
+# By name: Windows has few of them.
+_FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
+_OF_A_KEYBOARD = ("SIGINT", "SIGQUIT")
 _blocked: set[signal.Signals] = set()
+
+
+def on_signal(loop: asyncio.AbstractEventLoop, name: str, call: Callable[[], None]) -> None:
+    """Have the loop call this when the signal of that name comes; nothing where the system has none of that name.
+
+    To be called in the process's first thread.
+    """
+    number = getattr(signal, name, None)
+    if number is None:
+        return
+    try:
+        loop.add_signal_handler(number, call)
+    except NotImplementedError:  # Windows
+        signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(call))
 
 
 class Signals:
@@ -32,7 +48,8 @@ class Signals:
 
     def __init__(self, heard: Callable[[int, int], None]) -> None:
         self._heard = heard
-        self._taken = {number for number in _FORWARDED if signal.getsignal(number) is not signal.SIG_IGN}
+        numbers = [signal.Signals[name] for name in _FORWARDED]
+        self._taken = {number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN}
         for number in self._taken:
             signal.signal(number, self._delivered)
         # Before there is any other thread: each begins with the mask of the one that has started it.
@@ -72,7 +89,7 @@ def _next(taken: set[signal.Signals]) -> tuple[int, int]:
 
 
 def _likely_sender(number: int) -> int:
-    return 0 if number in _OF_A_KEYBOARD and _in_the_foreground() else -1
+    return 0 if signal.Signals(number).name in _OF_A_KEYBOARD and _in_the_foreground() else -1
 
 
 def _in_the_foreground() -> bool:

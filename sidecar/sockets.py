@@ -45,7 +45,8 @@ def listen_tcp(host: str, port: int, key: str, *, loopback: bool = False) -> soc
     try:
         if loopback and address[0] != "::1" and not str(address[0]).startswith("127."):
             raise StartError(f"{key}: {host} leads to another address than loopback here; name the address itself")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # on Windows it would let another take the port away
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         notice_dead_peer(sock)
@@ -65,10 +66,11 @@ def notice_dead_peer(sock: socket.socket) -> None:
     """Have the kernel find out whether a silent TCP peer is still there."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     idle = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)  # the latter on macOS
-    if idle is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, idle, KEEPALIVE_IDLE_S)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+    interval, count = (getattr(socket, name, None) for name in ("TCP_KEEPINTVL", "TCP_KEEPCNT"))
+    values = ((idle, KEEPALIVE_IDLE_S), (interval, KEEPALIVE_INTERVAL_S), (count, KEEPALIVE_PROBES))
+    for option, value in values:
+        if option is not None:  # what the system has
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def give_up_soon(sock: socket.socket | None) -> None:

@@ -254,7 +254,7 @@ class _Noting(Wire):
 async def upstream(script: Script, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[ScriptedUpstream]:
     """Serve a script on a port of 127.0.0.1."""
     scripted = ScriptedUpstream(script)
-    server = await asyncio.start_server(scripted.serve, "127.0.0.1", 0, ssl=tls, limit=2**20)
+    server = await asyncio.start_server(scripted.serve, "127.0.0.1", 0, ssl=tls, limit=2**20, backlog=1024)
     scripted.port = server.sockets[0].getsockname()[1]
     try:
         yield scripted

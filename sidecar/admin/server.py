@@ -88,7 +88,7 @@ class AdminServer:
     async def start(self, sock: socket.socket) -> None:
         """Serve on a socket that is bound already, and own it from here on."""
         loop, protocol = asyncio.get_running_loop(), self._listener.protocol(self._door)
-        if sock.family == socket.AF_UNIX:
+        if sock.family == getattr(socket, "AF_UNIX", None):
             self.know_as(self._own_hosts)
             self._server = await loop.create_unix_server(protocol, sock=sock)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+import socket
 import sys
 
 from sidecar.config.draft import Draft
@@ -55,6 +56,8 @@ def _check_listeners(draft: Draft, notes: Notes) -> None:
     proxies = any(address.is_forward for address in draft.listen.values())
     for at, address in draft.listen.items():
         other = taken.setdefault(str(address), at)
+        if address.path is not None and not hasattr(socket, "AF_UNIX"):
+            notes.wrong(at, "this system has no unix sockets: give a host and a port, such as 127.0.0.1:8080")
         if other != at and (address.port or address.path or proxies):
             notes.wrong(at, f"the same address as {other}: each listener needs its own")
         if not address.is_loopback and not draft.gate.expose:
@@ -141,6 +144,8 @@ def _check_key_sources(draft: Draft, notes: Notes) -> None:
             notes.warn(f"{at}.systemd", "systemd has given no such credential: LoadCredential= in the unit does")
         elif key.kind == "keyring" and not _has_keyring():
             notes.wrong(f"{at}.keyring", "needs the package keyring: pip install 'credential-sidecar[keyring]'")
+        elif key.kind == "command" and not hasattr(os, "killpg"):
+            notes.wrong(f"{at}.command", "needs a Unix system: use {file: PATH} or {keyring: SERVICE/USER} here")
         elif key.ttl_s is not None and at == "gate.require_token":
             notes.wrong(f"{at}.ttl", "this token is read at the start and at each reload alone: take ttl away")
         elif key.kind == "value":

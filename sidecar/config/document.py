@@ -109,12 +109,15 @@ class _Composer:
         return _place(self._path, event.start_mark)
 
 
+_AT_ONCE: int = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)  # Windows has neither
+
+
 def _bytes(path: str) -> bytes:
     # Without O_NONBLOCK, opening a named pipe that nobody writes to would wait for ever.
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | _AT_ONCE)
         with open(descriptor, "rb", buffering=0) as file:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            if _AT_ONCE and stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.set_blocking(descriptor, True)
             data = _read(file)
     except FileNotFoundError:

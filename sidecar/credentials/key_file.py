@@ -49,7 +49,7 @@ class FileKey:
     @property
     def advice(self) -> str | None:
         """What a person might mend, as of the last read: others can read the file, or put another key into it."""
-        if self._status is None:
+        if self._status is None or not hasattr(os, "geteuid"):  # Windows: its modes and owners say nothing
             return None
         return advice_on(self._status, self.description, mounted=self._mounted, user=os.geteuid())
 
@@ -134,4 +134,4 @@ def _is_mounted(path: str | Path) -> bool:
 
 def _open_at_once(path: str, flags: int) -> int:
     # Opening a pipe would otherwise wait for its writer.
-    return os.open(path, flags | os.O_NONBLOCK)
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

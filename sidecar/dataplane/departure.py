@@ -15,15 +15,17 @@ import socket
 from copy import copy
 
 from sidecar.dataplane.framing import BadFraming, ChunkedDecoder, SizedDecoder, UntilClose
+from sidecar.dataplane.socket_events import events
 
 # More than Linux lets wait in a socket (`tcp_rmem`: 6 MiB).
 MOST_UNREAD_BYTES = 8 * 1024 * 1024
 _ENDED: int = getattr(select, "POLLRDHUP", 0)  # Linux alone tells
+_DO_NOT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)  # Windows has none; the loop's sockets never wait
 
 
 def is_reset(transport: asyncio.Transport) -> bool:
     """Whether the peer has cut the connection."""
-    return bool(_events(transport, 0))  # errors are always told
+    return bool(events(transport.get_extra_info("socket").fileno(), 0))  # errors are always told
 
 
 def ends_unread(transport: asyncio.Transport, decoder: SizedDecoder | ChunkedDecoder | UntilClose) -> bool | None:
@@ -32,11 +34,11 @@ def ends_unread(transport: asyncio.Transport, decoder: SizedDecoder | ChunkedDec
     Args:
         decoder: has read the body as far as it was read; it stays as it is.
     """
-    if isinstance(decoder, UntilClose) or not _events(transport, _ENDED):
+    if isinstance(decoder, UntilClose) or not events(transport.get_extra_info("socket").fileno(), _ENDED):
         return None
     looking = socket.socket(fileno=transport.get_extra_info("socket").fileno())
     try:
-        unread = looking.recv(MOST_UNREAD_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        unread = looking.recv(MOST_UNREAD_BYTES, socket.MSG_PEEK | _DO_NOT_WAIT)
     except OSError:
         unread = b""
     finally:
@@ -49,9 +51,3 @@ def ends_unread(transport: asyncio.Transport, decoder: SizedDecoder | ChunkedDec
     except BadFraming:
         return False
     return ahead.done
-
-
-def _events(transport: asyncio.Transport, asked: int) -> int:
-    poll = select.poll()
-    poll.register(transport.get_extra_info("socket").fileno(), asked)
-    return next((events for _, events in poll.poll(0)), 0)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import resource
 import socket
 from dataclasses import dataclass
+
+try:
+    import resource
+except ImportError:  # Windows has no such limit
+    resource = None  # type: ignore[assignment]
 
 # File descriptors that no connection of an app or to an upstream may take: they are for probes and orders (the admin
 # listener), key files, name resolution and the token endpoint. Without them a crowd of apps would take a token's
@@ -45,8 +49,8 @@ class PoolLimits:
 
 def descriptors_run_out(descriptor: int) -> bool:
     """Whether a new socket has got one of the last file descriptors: the kernel gives out the lowest that is free."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return soft != resource.RLIM_INFINITY and descriptor >= soft - min(RESERVED_DESCRIPTORS, soft // 4)
+    soft = _most_descriptors()
+    return soft is not None and descriptor >= soft - min(RESERVED_DESCRIPTORS, soft // 4)
 
 
 def descriptor_to_spare() -> bool:
@@ -60,5 +64,13 @@ def descriptor_to_spare() -> bool:
 
 def most_connections() -> int:
     """Half of the process's file descriptors (a request needs two), at most 10,000."""
+    soft = _most_descriptors()
+    return MOST_CONNECTIONS if soft is None else max(1, min(soft // 2, MOST_CONNECTIONS))
+
+
+def _most_descriptors() -> int | None:
+    """Return how many this process may have; None where that is not limited."""
+    if resource is None:
+        return None
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(soft // 2, MOST_CONNECTIONS))
+    return None if soft == resource.RLIM_INFINITY else soft

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import select
 import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from sidecar.dataplane.client import ClientConnection
 from sidecar.dataplane.door import Door
 from sidecar.dataplane.http1 import RequestReader
 from sidecar.dataplane.limits import descriptors_run_out
+from sidecar.dataplane.socket_events import has_news
 from sidecar.dataplane.sweep import look_after
 from sidecar.errors import Answerable, Overloaded
 
@@ -188,9 +188,7 @@ def _ended_unasked(connection: ClientConnection) -> bool:
     number = connection.transport.get_extra_info("socket").fileno()
     if connection.transport.is_closing() or number < 0:
         return True
-    poll = select.poll()
-    poll.register(number, select.POLLIN)
-    if poll.poll(0):
+    if has_news(number):
         return False
     view = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=number)
     try:

@@ -14,7 +14,6 @@ request.
 from __future__ import annotations
 
 import asyncio
-import select
 import socket
 import ssl
 from collections import deque
@@ -23,6 +22,7 @@ from collections.abc import Iterable
 from sidecar.dataplane.dial import Origin, dial
 from sidecar.dataplane.limits import PoolLimits, Timeouts, descriptor_to_spare
 from sidecar.dataplane.name import Name
+from sidecar.dataplane.socket_events import has_news
 from sidecar.dataplane.sweep import look_after
 from sidecar.dataplane.upstream import UpstreamConnection
 from sidecar.errors import Overloaded, UpstreamError, UpstreamTimeout, UpstreamUnreachable
@@ -279,9 +279,7 @@ def _has_news(connection: UpstreamConnection) -> bool:
     sock = connection.transport.get_extra_info("socket")
     if sock is None:
         return False
-    poll = select.poll()
-    poll.register(sock.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
-    return bool(poll.poll(0))
+    return has_news(sock.fileno())
 
 
 def _unreachable(error: OSError) -> UpstreamError:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from sidecar.signals import on_signal
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
@@ -26,7 +28,7 @@ def ended_by_signals() -> Iterator[None]:
             task.cancel()
 
     for number in _ENDING:
-        loop.add_signal_handler(number, end)
+        on_signal(loop, number.name, end)
     try:
         yield
     except asyncio.CancelledError:
@@ -35,4 +37,5 @@ def ended_by_signals() -> Iterator[None]:
         task.uncancel()
     finally:
         for number in _ENDING:
-            loop.remove_signal_handler(number)
+            with suppress(NotImplementedError):  # Windows
+                loop.remove_signal_handler(number)

@@ -14,7 +14,7 @@ import pytest
 
 from sidecar.dataplane.limits import most_connections
 from tests.attack.test_no_descriptors_left import LIMIT, served, with_few
-from tests.fakes import always, response, until, upstream
+from tests.fakes import PATIENCE_S, always, response, until, upstream
 from tests.main_job.client import Admin, Client
 from tests.main_job.process import running as running_process
 from tests.wire.running import in_front_of
@@ -68,6 +68,7 @@ async def test_a_crowd_that_connects_at_once_is_queued() -> None:
                 one = socket.create_connection(("127.0.0.1", running.port), timeout=0.5)
                 crowd.append(stack.enter_context(one))
                 one.sendall(running.ask_bytes())
+                one.settimeout(PATIENCE_S)  # asyncio's own loop takes them all in before it answers the first
             answers = await asyncio.to_thread(lambda: [one.recv(20) for one in crowd])
         assert {answer[:12] for answer in answers} == {b"HTTP/1.1 200"}
 
