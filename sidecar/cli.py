@@ -40,6 +40,7 @@ COMMANDS = {
     "demo": "show everything on this machine: no key, no network",
     "vendor": "serve the pretend vendor alone, with faults on demand",
     "exec": "run a command with a sidecar of its own, and without the API key",
+    "init": "write a configuration, and what starts a sidecar with it",
     "healthcheck": "exit with 0 if a running sidecar is alive",
     "wait": "wait until a running sidecar is ready",
     "status": "show how a running sidecar is doing",

@@ -18,11 +18,14 @@ from tests.servers import programs
 DEBIAN_PACKAGES = {
     "curl": "curl",
     "faketime": "faketime",
+    "fish": "fish",
     "java": "default-jre-headless",
     "nginx": "nginx",
     "prometheus": "prometheus",
     "promtool": "prometheus",
     "strace": "strace",
+    "systemd-analyze": "systemd",
+    "zsh": "zsh",
 }
 TIMEOUT_S = 900
 # Only the programs are wanted: where no systemd runs, RUNLEVEL=1 keeps a package from starting its service.

@@ -1,0 +1,63 @@
+"""Files put in their places: all of them or none, and nothing overwritten that nobody said to overwrite."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to be written, with its absolute path."""
+
+    path: Path
+    content: bytes
+
+
+class Occupied(Exception):
+    """Something is there already; `path` says where."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self.path = path
+
+
+def check_free(paths: Sequence[Path]) -> None:
+    """Raise Occupied for the first path at which anything is."""
+    for path in paths:
+        if os.path.lexists(path):
+            raise Occupied(path)
+
+
+def put(file: File, *, over: bool) -> None:
+    """Write one file, whole or not at all, and the folders that it needs.
+
+    Args:
+        file: what to write.
+        over: take the place of what is there; a symbolic link stays, and what it points at changes.
+
+    Raises:
+        Occupied: something is there, also where it came a moment ago.
+        OSError: it cannot be written.
+    """
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    target = Path(os.path.realpath(file.path)) if over else file.path
+    part = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        part.write_bytes(file.content)
+        if over:
+            part.replace(target)
+        else:
+            _link(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _link(part: Path, target: Path) -> None:
+    """Give it its name, unless that is taken: a rename would take it away."""
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise Occupied(target) from None
