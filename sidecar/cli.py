@@ -41,6 +41,8 @@ COMMANDS = {
     "vendor": "serve the pretend vendor alone, with faults on demand",
     "exec": "run a command with a sidecar of its own, and without the API key",
     "init": "write a configuration, and what starts a sidecar with it",
+    "login": "keep an API key in the operating system's keyring",
+    "logout": "take an API key out of that keyring",
     "healthcheck": "exit with 0 if a running sidecar is alive",
     "wait": "wait until a running sidecar is ready",
     "status": "show how a running sidecar is doing",

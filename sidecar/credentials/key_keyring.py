@@ -37,7 +37,7 @@ class KeyringKey(Unfollowed):
         except RuntimeError:
             raise KeyUnavailable(f"{self.description} cannot be read: no thread to read it in") from None
         if text is None:
-            advice = f"put it there: keyring set {self._service} {self._user}"
+            advice = f"put it there: sidecar login {self._service}/{self._user}"
             raise KeyUnavailable(f"{self.description} is not there; {advice}")
         return self._clean(text.encode(errors="surrogatepass"), self.description)
 

@@ -71,7 +71,7 @@ async def test_an_entry_that_is_not_there(backend: FakeKeyring) -> None:
     """The sentence says how it gets there."""
     backend.entries["giantcontext", "you"] = "key"
     assert await refusal(KeyringKey("giantcontext", "me")) == (
-        "keyring entry giantcontext/me is not there; put it there: keyring set giantcontext me"
+        "keyring entry giantcontext/me is not there; put it there: sidecar login giantcontext/me"
     )
 
 
