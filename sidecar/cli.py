@@ -48,6 +48,7 @@ COMMANDS = {
     "status": "show how a running sidecar is doing",
     "env": "print the lines that point a shell at a running sidecar",
     "token": "print a token, for scripts",
+    "completion": "print the script by which a shell completes all of this",
     "schema": "print a JSON Schema of the configuration",
     "version": "print the version",
 }
@@ -154,6 +155,7 @@ def _dispatch(given: list[str]) -> int:
         hint = f"Did you mean {near}?" if near else f"Try `sidecar {name} --help`."
         complain(f"`sidecar {name}` has no flag {flag}. {hint}" if flag else f"too many arguments. {hint}")
         return WRONG
+    args.commands, args.parser_of = COMMANDS, parser_of  # what `completion` is about
     return command_of(name).run(args)
 
 

@@ -1,0 +1,1 @@
+"""Scripts by which shells complete the command line, made of the commands' own parsers: nothing is listed twice."""
