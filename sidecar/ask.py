@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import time
 from collections.abc import Callable
 
@@ -26,8 +25,6 @@ _TIMEOUT_S = 2.0
 _ANSWER_MOST_BYTES = 4 * 1024 * 1024
 _PAUSE_FIRST_S = 0.05
 _PAUSE_MOST_S = 0.5
-_RED, _GREEN, _YELLOW, _DIM = "31", "32", "33", "2"
-_STATE_COLOURS = {"fresh": _GREEN, "stale": _YELLOW, "empty": _YELLOW, "expired": _RED, "key_rejected": _RED}
 
 
 class Unanswered(Exception):
@@ -168,29 +165,19 @@ def wait(
     return 1
 
 
-def status(admin: Admin, *, raw: bool = False, colour: bool = False, say: Callable[[str], None] = print) -> int:
-    """Show a person how it is.
-
-    Args:
-        admin: whom to ask.
-        raw: the JSON as it came.
-        colour: paint what is good and bad.
-        say: takes the screen.
+def told(admin: Admin) -> tuple[Told, str]:
+    """Return what `/status` tells, or beyond loopback, where only health is served, what `/readyz?verbose` does.
 
     Returns:
-        Exit code: 0 if it answered, else 1.
+        What it says, and its JSON as it came.
+
+    Raises:
+        Unanswered: no answer of a sidecar came in time.
     """
-    try:
-        answer = ask(admin, "/status")
-        if answer.status == 404:  # beyond loopback: health and metrics alone
-            answer = ask(admin, "/readyz?verbose")
-        told = _told(admin, answer)
-        shown = answer.body.decode("utf-8", "replace").rstrip() if raw else _drawn(admin, told, colour)
-    except Unanswered as problem:
-        print(problem, file=sys.stderr)
-        return 1
-    say(shown)
-    return 0
+    answer = ask(admin, "/status")
+    if answer.status == 404:
+        answer = ask(admin, "/readyz?verbose")
+    return _told(admin, answer), answer.body.decode("utf-8", "replace").rstrip()
 
 
 def reasons(answer: Answer) -> list[str]:
@@ -202,23 +189,6 @@ def reasons(answer: Answer) -> list[str]:
         return [_reason(reason) for reason in found] or [f"It answered with status {answer.status}."]
     except (ValueError, LookupError, TypeError, AttributeError):
         return [f"It answered with status {answer.status}."]
-
-
-def draw(told: Told, colour: bool) -> str:
-    """Return the screen for what `/status`, or `/readyz?verbose`, told."""
-    verdict = _paint("ready", _GREEN, colour) if told.get("ready") else _paint("not ready", _RED, colour)
-    version = f" {_text(told['version'])}" if "version" in told else ""
-    lines = [f"Sidecar{version}: {verdict}"]
-    if "uptime_s" in told:
-        lines[0] += f", up for {duration(told['uptime_s'])}"
-        lines.append(f"Listens on {', '.join(map(_text, told.get('listeners', [])))}")
-        lines.append(f"Configured by {_text(told['config_source'] or 'flags and environment')}{_reload(told)}")
-    if told.get("draining"):
-        lines.append(_paint("It is stopping.", _YELLOW, colour))
-    lines += ["", *_credentials(told.get("credentials", []), colour)]
-    if told.get("routes"):
-        lines += ["", *_routes(told["routes"], colour)]
-    return "\n".join(lines)
 
 
 def duration(seconds: float) -> str:
@@ -303,83 +273,6 @@ def _told(admin: Admin, answer: Answer) -> Told:
     return told
 
 
-def _drawn(admin: Admin, told: Told, colour: bool) -> str:
-    try:
-        return draw(told, colour)
-    except (LookupError, TypeError, ValueError, AttributeError):
-        raise Unanswered(f"{admin} is a sidecar of another version; see its status with --json.") from None
-
-
 def _reason(reason: Told) -> str:
     about = f"{reason['credential']}: " if reason.get("credential") else ""
     return printable(f"{about}{reason['reason'].rstrip('.')}. What to do: {reason['remedy']}")
-
-
-def _reload(told: Told) -> str:
-    last = told.get("last_reload")
-    if not last:
-        return ""
-    result = "reloaded" if last["ok"] else "NOT reloaded"
-    return f" ({result} {duration(last['age_s'])} ago{': ' + _text(last['error']) if last['error'] else ''})"
-
-
-def _credentials(credentials: list[Told], colour: bool) -> list[str]:
-    rows = [("CREDENTIAL", "STATE", "TOKEN", "LAST EXCHANGE")]
-    rows += [(_text(each["name"]), _text(each["state"]), _token(each), _last_exchange(each)) for each in credentials]
-    lines = _columns(rows, colour, paint_at=1)
-    shown = lines[:1]
-    for line, each in zip(lines[1:], credentials, strict=True):
-        shown.append(line)
-        shown += [
-            f"  {label}: {_text(each[key])}"
-            for label, key in (("error", "error"), ("what to do", "remedy"))
-            if each.get(key)
-        ]
-        if verdict := each.get("verdict"):
-            shown += [f"  verdict: {_text(verdict['reason'])}", f"  what to do: {_text(verdict['remedy'])}"]
-    return shown
-
-
-def _token(credential: Told) -> str:
-    left = credential.get("expires_in_s")
-    if left is None:
-        return "does not expire" if credential.get("usable") else "none"
-    return f"expires in {duration(left)}" if left > 0 else f"expired {duration(-left)} ago"
-
-
-def _last_exchange(credential: Told) -> str:
-    last = credential.get("last_exchange")
-    if not last:
-        return "none yet"
-    return f"{_text(last['outcome'])} {duration(max(0, last['age_s']))} ago ({last['duration_s'] * 1000:.0f} ms)"
-
-
-def _routes(routes: list[Told], colour: bool) -> list[str]:
-    rows = [("ROUTE", "MATCHES", "UPSTREAM", "CREDENTIAL")]
-    for route in routes:
-        held = f" (held down for {duration(route['hold_down_s'])})" if route.get("hold_down_s") else ""
-        matches = f"{_text(route['host'])}{_text(route['path'])}"
-        credential = _text(route["credential"] or "none") + held
-        rows.append((_text(route["name"]), matches, _text(route["upstream"]), credential))
-    return _columns(rows, colour)
-
-
-def _columns(rows: list[tuple[str, str, str, str]], colour: bool, paint_at: int | None = None) -> list[str]:
-    """Return the rows as aligned lines, the first one dim, one column in its state's colour."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for number, row in enumerate(rows):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        if paint_at is not None and number:
-            cells[paint_at] = _paint(cells[paint_at], _STATE_COLOURS.get(row[paint_at], _DIM), colour)
-        line = "  ".join(cells).rstrip()
-        lines.append(line if number else _paint(line, _DIM, colour))
-    return lines
-
-
-def _paint(text: str, code: str, colour: bool) -> str:
-    return f"\x1b[{code}m{text}\x1b[0m" if colour else text
-
-
-def _text(value: object) -> str:
-    return "" if value is None else printable(str(value))

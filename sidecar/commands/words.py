@@ -46,7 +46,12 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 def in_colour(stream: TextIO | None) -> bool:
     """Whether to paint: on a terminal, unless NO_COLOR says not to."""
-    return is_terminal(stream) and not os.environ.get("NO_COLOR")
+    return is_terminal(stream) and takes_steering() and not os.environ.get("NO_COLOR")
+
+
+def takes_steering() -> bool:
+    """Whether this terminal is more than a typewriter."""
+    return os.environ.get("TERM") != "dumb"
 
 
 def rewrite_line(text: str) -> None:

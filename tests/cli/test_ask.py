@@ -1,9 +1,8 @@
-"""`healthcheck`, `wait` and `status` against a real admin listener, each in a process of its own."""
+"""`healthcheck` and `wait` against a real admin listener, each in a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,8 +12,7 @@ import pytest
 
 from sidecar import ask
 from sidecar.admin.server import AdminServer
-from sidecar.admin.view import Reload, RouteView
-from tests.admin.running import NOW, MadeUpProcess, credential, endpoints, running
+from tests.admin.running import MadeUpProcess, credential, endpoints, running
 from tests.cli.command import sidecar, sidecar_beside
 from tests.ports import free_port
 
@@ -78,7 +76,7 @@ async def test_over_a_unix_socket(tmp_path: Path) -> None:
         ended = await sidecar_beside("status", "--admin", f"unix:{tmp_path}/admin.sock")
     finally:
         await server.stop()
-    assert (ended.code, ended.out.splitlines()[0]) == (0, "Sidecar 9.9.9: ready, up for 1 h")
+    assert (ended.code, ended.out.splitlines()[0][2:]) == (0, "ready  Sidecar 9.9.9, up 1 h")
     gone = sidecar("healthcheck", "--admin", f"unix:{tmp_path}/other.sock")
     assert "No sidecar listens on unix:" in gone.out
 
@@ -128,64 +126,6 @@ def test_wait_pauses_longer_each_time_and_never_past_the_end() -> None:
     assert sum(pauses) == pytest.approx(3.0)
     assert shown[0].startswith("waiting for 0 s: No sidecar listens")
     assert shown[len(pauses)] == ""
-
-
-async def test_status_screen() -> None:
-    """Per credential a line with state, expiry in words and the last exchange; error and remedy below it."""
-    process = MadeUpProcess(
-        [credential(), credential("mail", "key_rejected", usable=False, error="The API key was refused.")],
-        last_reload=Reload(NOW - 90, "1 mistake"),
-        routes=[RouteView("crm", "/crm/", "crm.local", "https://api.example.com", "crm", held_down_for_s=12.0)],
-    )
-    async with running(process) as admin:
-        ended = await sidecar_beside("status", "--admin", f"127.0.0.1:{admin.port}")
-    assert ended.code == 0
-    assert ended.out == (
-        "Sidecar 9.9.9: not ready, up for 1 h\n"
-        "Listens on 127.0.0.1:8080\n"
-        "Configured by /etc/sidecar/config.yaml (NOT reloaded 1 min 30 s ago: 1 mistake)\n"
-        "\n"
-        "CREDENTIAL  STATE         TOKEN             LAST EXCHANGE\n"
-        "crm         fresh         expires in 9 min  ok 1 min ago (120 ms)\n"
-        "mail        key_rejected  expires in 9 min  ok 1 min ago (120 ms)\n"
-        "  error: The API key was refused.\n"
-        "  what to do: Do what helps mail.\n"
-        "\n"
-        "ROUTE  MATCHES         UPSTREAM                 CREDENTIAL\n"
-        "crm    crm.local/crm/  https://api.example.com  crm (held down for 12 s)\n"
-    )
-
-
-async def test_status_beyond_loopback_shows_what_there_is() -> None:
-    """`/status` is not served there; the credentials are, by `/readyz?verbose`."""
-    async with running(MadeUpProcess(), loopback=False) as admin:
-        ended = await sidecar_beside("status", "--admin", f"127.0.0.1:{admin.port}")
-    assert ended.code == 0
-    assert ended.out.startswith("Sidecar: ready\n")
-    assert "expires in 9 min" in ended.out
-
-
-async def test_status_as_json() -> None:
-    """The JSON as it comes."""
-    async with running(MadeUpProcess()) as admin:
-        ended = await sidecar_beside("status", "--json", "--admin", f"127.0.0.1:{admin.port}")
-    assert json.loads(ended.out)["version"] == "9.9.9"
-
-
-async def test_status_cannot_steer_a_terminal() -> None:
-    """Control characters in what was answered are shown as escapes."""
-    hostile = b'{"credentials": [], "version": "\\u001b[2J\\u2028"}'
-    async with answering(b"HTTP/1.1 200 OK\r\nServer: sidecar\r\n\r\n" + hostile) as address:
-        ended = await sidecar_beside("status", "--admin", address)
-    assert ended.code == 0
-    assert r"\x1b[2J\u2028" in ended.out
-
-
-def test_status_where_nothing_listens() -> None:
-    """Exit 1, the sentence on standard error, nothing for a pipe."""
-    ended = sidecar("status", "--json", "--admin", f"127.0.0.1:{free_port()}")
-    assert (ended.code, ended.out) == (1, "")
-    assert "`sidecar run`" in ended.err
 
 
 def test_a_slow_answer_is_given_up() -> None:

@@ -30,6 +30,7 @@ print("LOADED", *sorted(sys.modules))
         ["env", "--admin", "127.0.0.1:1"],
         ["exec", "--help"],
         ["token", "--help"],
+        ["status", "--help"],
     ],
 )
 def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
