@@ -143,19 +143,11 @@ def wait(
     Returns:
         Exit code: 0 once it is ready, 1 if it was not in time.
     """
-    began, pause = clock(), _PAUSE_FIRST_S
-    while True:
-        left = most_s - (clock() - began)
-        missing = _missing(admin, max(0.1, min(_TIMEOUT_S, left)))
-        waited = clock() - began
-        if not missing or waited >= most_s:
-            break
-        if progress:
-            progress(f"waiting for {duration(waited)}: {missing[0]}")
-        sleep(min(pause, most_s - waited))
-        pause = min(pause * 1.5, _PAUSE_MOST_S)
-    if progress:
-        progress("")
+    try:
+        missing, waited = _until_ready(admin, most_s, progress, clock, sleep)
+    finally:
+        if progress:  # also where somebody has waited long enough
+            progress("")
     if not missing:
         say(f"ready after {waited:.1f} s")
         return 0
@@ -251,6 +243,27 @@ def _parse(admin: Admin, received: bytes) -> Answer:
     if not is_http or b"server: sidecar" not in [field.strip().lower() for field in fields]:
         raise Unanswered(f"What listens on {admin} is not a sidecar's admin listener; name the right one with --admin.")
     return Answer(int(status), body)
+
+
+def _until_ready(
+    admin: Admin,
+    most_s: float,
+    progress: Callable[[str], None] | None,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> tuple[list[str], float]:
+    """Return what keeps it from being ready after that time, nothing once it is, and the seconds that it took."""
+    began, pause = clock(), _PAUSE_FIRST_S
+    while True:
+        left = most_s - (clock() - began)
+        missing = _missing(admin, max(0.1, min(_TIMEOUT_S, left)))
+        waited = clock() - began
+        if not missing or waited >= most_s:
+            return missing, waited
+        if progress:
+            progress(f"waiting for {duration(waited)}: {missing[0]}")
+        sleep(min(pause, most_s - waited))
+        pause = min(pause * 1.5, _PAUSE_MOST_S)
 
 
 def _missing(admin: Admin, timeout_s: float) -> list[str]:

@@ -11,7 +11,7 @@ from keyring.errors import KeyringLocked
 
 
 class KeyringInAFile(KeyringBackend):
-    """Keeps keys, or, by KEYRING_FAULT, is `locked`, or `forgets` them."""
+    """Keeps keys, or, by KEYRING_FAULT, is `locked`, `forgets` them or `crashes`."""
 
     priority = 1
     name = "file Keyring"
@@ -19,7 +19,10 @@ class KeyringInAFile(KeyringBackend):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # the package's
         self._file = Path(os.environ["KEYRING_FILE"])
-        self._fault = os.environ.get("KEYRING_FAULT")
+
+    @property
+    def _fault(self) -> str | None:
+        return os.environ.get("KEYRING_FAULT")
 
     def get_password(self, service: str, username: str) -> str | None:
         """Return an entry."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 from sidecar import ask
 from sidecar.admin.server import AdminServer
 from tests.admin.running import MadeUpProcess, credential, endpoints, running
-from tests.cli.command import sidecar, sidecar_beside
+from tests.cli.command import environment, sidecar, sidecar_beside
 from tests.ports import free_port
+from tests.terminal import terminal
 
 
 @asynccontextmanager
@@ -126,6 +128,17 @@ def test_wait_pauses_longer_each_time_and_never_past_the_end() -> None:
     assert sum(pauses) == pytest.approx(3.0)
     assert shown[0].startswith("waiting for 0 s: No sidecar listens")
     assert shown[len(pauses)] == ""
+
+
+def test_a_person_who_has_waited_long_enough() -> None:
+    """Progress in one line of a terminal; Ctrl-C takes that away, and ends with 130."""
+    argv = [sys.executable, "-m", "sidecar", "wait", "--admin", f"127.0.0.1:{free_port()}"]
+    with terminal(argv, environment({"TERM": "xterm"})) as screen:
+        screen.until("waiting for 0 s: No sidecar listens")
+        screen.type("\x03")
+        assert screen.end() == 130
+    assert screen.raw.removesuffix("\r\n").endswith("\r\x1b[K")
+    assert "\n" not in screen.raw.removesuffix("\r\n")
 
 
 def test_a_slow_answer_is_given_up() -> None:
