@@ -261,7 +261,7 @@ def _until_ready(
         if not missing or waited >= most_s:
             return missing, waited
         if progress:
-            progress(f"waiting for {duration(waited)}: {missing[0]}")
+            progress(f"waiting for {duration(int(waited))}: {missing[0]}")
         sleep(min(pause, most_s - waited))
         pause = min(pause * 1.5, _PAUSE_MOST_S)
 
