@@ -72,11 +72,15 @@ def run(args: argparse.Namespace) -> int:
 def _init(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from pathlib import Path
 
+    from sidecar.config.sources import SYSTEM_FILE, default_files
+    from sidecar.config.units import Unfit
     from sidecar.scaffold import placing, plan
     from sidecar.scaffold.next_steps import next_steps
 
     home = plan.home_of(environ)
-    default = home.config / "sidecar" / "config.yaml"
+    default = Path(default_files(environ)[0])
+    if str(default) == SYSTEM_FILE and not args.output:
+        raise Unfit("HOME is not set, so nobody has a configuration of their own: name the place by -o")
     path = Path(os.path.abspath(args.output)) if args.output else default
     kinds: list[Kind] = [kind for kind in plan.KINDS if getattr(args, kind)]
     kept = bool(kinds) and path.exists() and not args.force and not _chosen(args)

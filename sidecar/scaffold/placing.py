@@ -1,4 +1,4 @@
-"""Files put in their places: all of them or none, and nothing overwritten that nobody said to overwrite."""
+"""Files put in their places, and nothing overwritten that nobody said to overwrite."""
 
 from __future__ import annotations
 
@@ -32,32 +32,28 @@ def check_free(paths: Sequence[Path]) -> None:
 
 
 def put(file: File, *, over: bool) -> None:
-    """Write one file, whole or not at all, and the folders that it needs.
+    """Write one file, and the folders that it needs.
 
     Args:
         file: what to write.
-        over: take the place of what is there; a symbolic link stays, and what it points at changes.
+        over: take the place of what is there, in one step; a symbolic link stays, and what it points at changes.
 
     Raises:
         Occupied: something is there, also where it came a moment ago.
         OSError: it cannot be written.
     """
     file.path.parent.mkdir(parents=True, exist_ok=True)
-    target = Path(os.path.realpath(file.path)) if over else file.path
+    if not over:
+        try:
+            with file.path.open("xb") as new:
+                new.write(file.content)
+        except FileExistsError:
+            raise Occupied(file.path) from None
+        return
+    target = Path(os.path.realpath(file.path))
     part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         part.write_bytes(file.content)
-        if over:
-            part.replace(target)
-        else:
-            _link(part, target)
+        part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _link(part: Path, target: Path) -> None:
-    """Give it its name, unless that is taken: a rename would take it away."""
-    try:
-        os.link(part, target)
-    except FileExistsError:
-        raise Occupied(target) from None

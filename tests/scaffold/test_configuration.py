@@ -126,6 +126,13 @@ def test_the_users_configuration_folder(home: Home, monkeypatch: pytest.MonkeyPa
     assert (home.folder / "xdg" / "sidecar" / "config.yaml").exists()
 
 
+def test_nobodys_home(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit 2: it is not written for everybody, nor where `run` does not look."""
+    monkeypatch.delenv("HOME")
+    assert "name the place by -o" in home.init("--preset", "giantcontext", code=2)
+    home.init("--preset", "giantcontext", "-o", "c.yaml")
+
+
 def test_nothing_is_overwritten_unasked(home: Home) -> None:
     """Neither the configuration nor any file beside it: all or none. With `--force`, all."""
     home.init("--preset", "giantcontext")
