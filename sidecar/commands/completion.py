@@ -18,7 +18,7 @@ fish, once:  sidecar completion fish > ~/.config/fish/completions/sidecar.fish""
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what it takes."""
     parser.usage = f"{parser.prog} SHELL"
-    parser.description = f"{parser.description}\n\n{_HOW}"
+    parser.description = f"Print the script by which a shell completes what is typed after `sidecar`.\n\n{_HOW}"
     parser.add_argument("shell", metavar="SHELL", choices=_SHELLS, help="bash, zsh or fish")
 
 

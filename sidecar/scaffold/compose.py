@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-from sidecar import __version__
 from sidecar.scaffold.quoting import compose_text
 from sidecar.scaffold.service import Service
 
 FILE_NAME = "compose.sidecar.yaml"
 
 _FILE = """\
-# Written by `sidecar init --compose`. There is no published image: build one from the project's folder first,
-#   docker build -t sidecar:{version} .
-# then: docker compose -f {file_name} up
+# Written by `sidecar init --compose`. There is no published image: build one in the project's folder first,
+#   docker build -t credential-sidecar .
+# then: APP_IMAGE=your-app docker compose -f {file_name} up
 
 services:
   app:
-    # CHANGE: your app. It connects to the sidecar as it would on your machine.
-    image: "${{APP_IMAGE:-curlimages/curl:latest}}"
-    command: [curl, --silent, --show-error, --include, {base_url}/]
-    # One network namespace for both; ports that others are to reach are published by `sidecar` below.
-    network_mode: "service:sidecar"
-    depends_on:
-      sidecar: {{condition: service_healthy}}
+    # CHANGE: your app. Its base URL is {base_url}, as it would be on your machine; its first request may
+    # come before the sidecar listens: have it tried again. It owns the network, so its ports are published here.
+    image: ${{APP_IMAGE:?the image of your app}}
 
   sidecar:
-    image: "${{SIDECAR_IMAGE:-sidecar:{version}}}"
-    command: [run]
-    # Whoever owns the key's file, mode 0600: a file as a secret keeps its owner.
+    image: ${{SIDECAR_IMAGE:-credential-sidecar}}
+    # One network namespace for both; and a sidecar that is restarted leaves the app's alone.
+    network_mode: "service:app"
+    depends_on: [app]
+    # Whoever owns the file of the key, which is mode 0600.
     user: "{uid}:{gid}"
     environment:
       SIDECAR_CONFIG: /etc/sidecar/config.yaml
       SIDECAR_API_KEY_FILE: /run/secrets/api-key
       SIDECAR_ADMIN_LISTEN: 127.0.0.1:8081
+    # A file that was put in the place of either one counts after `docker compose restart sidecar`.
     secrets: [api-key]
     volumes:
       - {{type: bind, source: {config}, target: /etc/sidecar/config.yaml, read_only: true}}
-    healthcheck:
-      test: [CMD, sidecar, healthcheck, --ready]
-      interval: 5s
-      timeout: 3s
-      start_period: 20s
     read_only: true
     cap_drop: [ALL]
     security_opt: ["no-new-privileges:true"]
@@ -61,7 +54,6 @@ def compose_file(service: Service, key_file: str, uid: int, gid: int) -> str:
         uid, gid: who runs it: the owner of that file.
     """
     return _FILE.format(
-        version=__version__,
         file_name=FILE_NAME,
         base_url=service.base_url,
         uid=uid,

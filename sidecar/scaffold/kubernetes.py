@@ -43,7 +43,7 @@ spec:
       initContainers:
         - name: sidecar
           # CHANGE: there is no published image; build one from the project's folder and push it to your registry.
-          image: registry.example.com/sidecar:{version}
+          image: registry.example.com/credential-sidecar:{version}
           args: [run]
           # What makes it a sidecar: it runs beside the app, and does not hold up its start once it is started.
           restartPolicy: Always

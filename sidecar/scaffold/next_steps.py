@@ -61,7 +61,8 @@ def _changes(service: Service) -> list[Step]:
     steps = []
     if numbers:
         where = ", ".join(map(str, numbers))
-        steps.append(Step(f"fill in what is marked CHANGE in {service.config} (line {where})"))
+        word = "lines" if len(numbers) > 1 else "line"
+        steps.append(Step(f"fill in what is marked CHANGE in {service.config} ({word} {where})"))
     signs = any(line.strip() in _SIGNING for line in service.text.splitlines())
     if signs and find_spec("cryptography") is None:
         steps.append(Step("install what signs", ("pip install 'credential-sidecar[sign]'",)))
@@ -102,7 +103,10 @@ def _start(kind: Kind, service: Service, flag: str) -> Step:
                 (f"launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/{launchd.FILE_NAME}",),
             )
         case "compose":
-            return Step("build the image, then start both", (f"docker compose -f {compose.FILE_NAME} up",))
+            return Step(
+                "build the image (in the project's folder: docker build -t credential-sidecar .), start both",
+                (f"APP_IMAGE=your-app docker compose -f {compose.FILE_NAME} up",),
+            )
         case "k8s":
             secret = f"--from-file=api-key={shlex.quote(str(container_key_file(service)))}"
             return Step(

@@ -86,7 +86,7 @@ def test_each_line_has_a_reason(home: Home) -> None:
 def test_what_has_to_be_changed_is_said_with_its_line(home: Home) -> None:
     """An exchange of one's own has lines that nobody else knows."""
     said = home.init("--preset", "oauth2", *_UPSTREAM)
-    numbers = re.search(r"marked CHANGE in \S+ \(line ([\d, ]+)\)", said)
+    numbers = re.search(r"marked CHANGE in \S+ \(lines ([\d, ]+)\)", said)
     assert numbers is not None
     lines = home.config.read_text().splitlines()
     assert ["CHANGE" in lines[int(number) - 1] for number in numbers[1].split(",")] == [True, True]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -43,22 +44,21 @@ def manifests(home: Home) -> dict[str, Any]:
 
 
 def test_an_app_and_a_sidecar_share_a_network_namespace(home: Home) -> None:
-    """So the app connects to 127.0.0.1, once the sidecar is ready."""
+    """The app's, so that it keeps it when the sidecar is restarted; what is mounted is found whatever its name."""
     home.init("--preset", "giantcontext", "--api-key-file", "a $key", "-o", "a $file.yaml", "--compose")
     services = composed(home)["services"]
-    assert services["app"]["network_mode"] == "service:sidecar"
-    assert services["app"]["depends_on"] == {"sidecar": {"condition": "service_healthy"}}
-    sidecar = services["sidecar"]
-    (mount,) = sidecar["volumes"]
+    assert services["sidecar"]["network_mode"] == "service:app"
+    assert "network_mode" not in services["app"]
+    (mount,) = services["sidecar"]["volumes"]
     assert mount["source"] == f"{home.folder}/a $$file.yaml"
     assert composed(home)["secrets"]["api-key"]["file"] == f"{home.folder}/a $$key"
-    assert "--ready" in sidecar["healthcheck"]["test"]
+    assert services["sidecar"]["user"] == f"{os.getuid()}:{os.getgid()}", "who may read the key's file"
 
 
 def test_the_schemas_notice(home: Home) -> None:
     """A key in the wrong place."""
     home.init("--preset", "giantcontext", "--compose", "--k8s")
-    for name, wrong in (("compose.sidecar.yaml", "healthcheck:"), ("sidecar.k8s.yaml", "restartPolicy:")):
+    for name, wrong in (("compose.sidecar.yaml", "cap_drop:"), ("sidecar.k8s.yaml", "restartPolicy:")):
         file = home.folder / name
         file.write_text(file.read_text().replace(wrong, "x" + wrong))
     with pytest.raises(jsonschema.ValidationError):
