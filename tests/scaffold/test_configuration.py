@@ -102,6 +102,13 @@ def test_a_path_of_any_kind(home: Home, name: str) -> None:
     assert home.loaded().credentials[0].api_key.name == f"{home.folder}/{name}"
 
 
+@pytest.mark.parametrize("name", ["null", "Null", "yes", "MY_KEY"])
+def test_a_variable_of_any_name(home: Home, name: str) -> None:
+    """Words of YAML are none here."""
+    home.init("--preset", "giantcontext", "--api-key-env", name)
+    assert home.loaded(**{name: "x"}).credentials[0].api_key.name == name
+
+
 def test_addresses(home: Home) -> None:
     """Where apps connect, and where the sidecar is asked, which the steps then do."""
     said = home.init("--preset", "giantcontext", "--listen", "unix:/run/app.sock", "--admin-listen", "[::1]:9000")

@@ -50,6 +50,16 @@ def test_verify_prints_nothing(home: Home, arguments: tuple[str, ...]) -> None:
     assert verified(home) == ""
 
 
+def test_what_means_something_to_systemd_does_not_here(home: Home) -> None:
+    """`%` begins a specifier in every line, `$` a variable in the command's."""
+    home.init("--preset", "giantcontext", "-o", "100%h $HOME/c.yaml", "--api-key-file", "100%h $HOME", "--systemd")
+    service = section(home, UNITS[0], "Service")
+    assert service["ExecStart"].endswith(f'run -c "{home.folder}/100%%h $$HOME/c.yaml"')
+    assert service["LoadCredential"] == f"api-key:{home.folder}/100%%h $HOME"
+    home.init("--preset", "giantcontext", "--listen", "unix:/run/%h.sock", "--systemd", "--force")
+    assert section(home, UNITS[1], "Socket") == {"ListenStream": "/run/%%h.sock", "SocketMode": "0600"}
+
+
 def test_verify_would_print(home: Home) -> None:
     """Of a key that systemd does not know."""
     home.init("--preset", "giantcontext", "--systemd")
