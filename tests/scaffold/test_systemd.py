@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.command import environment
 from tests.fakes import always, response, upstream
-from tests.main_job.client import Client
+from tests.main_job.client import Admin, Client
 from tests.ports import free_port
 from tests.scaffold.written import Home
 from tests.servers.programs import require
@@ -130,7 +130,8 @@ async def test_started_by_its_socket(home: Home) -> None:
         (home.folder / "key").write_text("key-of-the-unit")
         (home.folder / "key").chmod(0o600)
         origin = ("--upstream", f"http://127.0.0.1:{server.port}")
-        addresses = ("--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{free_port()}")
+        admin = Admin(free_port())
+        addresses = ("--listen", f"127.0.0.1:{port}", "--admin-listen", f"127.0.0.1:{admin.port}")
         home.init("--preset", "static", "--api-key-file", "key", *origin, *addresses, "--systemd")
         service = section(home, UNITS[0], "Service")
         credentials = Path(service["LoadCredential"].partition(":")[2]).parent
@@ -146,7 +147,9 @@ async def test_started_by_its_socket(home: Home) -> None:
         )
         try:
             client = Client(port)
-            await client.until_accepts()
+            await client.until_accepts()  # which starts it
+            await admin.until_accepts(within_s=30)
+            await admin.ready(within_s=10)
             answer = await client.ask()
             assert answer.status == 200
             assert server.requests[0].value("authorization") == b"Bearer key-of-the-unit"
