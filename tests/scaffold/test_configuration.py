@@ -106,7 +106,7 @@ def test_a_path_of_any_kind(home: Home, name: str) -> None:
 def test_a_variable_of_any_name(home: Home, name: str) -> None:
     """Words of YAML are none here."""
     home.init("--preset", "giantcontext", "--api-key-env", name)
-    assert home.loaded(**{name: "x"}).credentials[0].api_key.name == name
+    assert home.loaded(None, **{name: "x"}).credentials[0].api_key.name == name
 
 
 def test_addresses(home: Home) -> None:
