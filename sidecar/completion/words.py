@@ -64,7 +64,8 @@ def commands(
 
 
 def _command(name: str, summary: str, parser: argparse.ArgumentParser, known: Mapping[str, Sequence[str]]) -> Command:
-    actions = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+    # What stands alone may have no line of its own in the help, where the usage shows it.
+    actions = [action for action in parser._actions if action.help != argparse.SUPPRESS or not action.option_strings]
     here = {action.dest: known.get(f"{name} {action.dest}", known.get(action.dest, ())) for action in actions}
     flags = tuple(_flag(action, here) for action in actions if action.option_strings)
     return Command(name, summary, flags, tuple(_arguments(actions, here)))

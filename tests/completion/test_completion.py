@@ -124,7 +124,8 @@ def test_another_program_after_two_dashes(shell: str, tmp_path: Path) -> None:
     """Its name, then what it takes: as `exec -- CMD` does."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--env", metavar="NAME", action="append", help="100%% [so:] it's")
-    parser.add_argument("command", metavar="CMD", nargs=argparse.REMAINDER, help="the program")
+    parser.add_argument("--secret", help=argparse.SUPPRESS)
+    parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     script = written(shell, tmp_path, exec=parser)
     (tmp_path / "a-file").touch()
     if shell == "zsh":

@@ -162,6 +162,9 @@ def test_a_link_that_points_nowhere_is_something(home: Home) -> None:
     home.init("--preset", "giantcontext", code=1)
     home.init("--preset", "giantcontext", "--force")
     assert home.config.is_symlink()
+    (home.folder / "compose.sidecar.yaml").symlink_to("nowhere")
+    home.init("--preset", "giantcontext", "-o", "other.yaml", "--compose", code=1)
+    assert "other.yaml" not in home.files(), "all or none"
     assert (home.folder / "dotfiles.yaml").read_text().startswith("# yaml")
 
 
