@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import io
 import json
 import subprocess
@@ -42,6 +43,14 @@ def typed(*arguments: str, key: bytes, environ: dict[str, str]) -> Ended:
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+class AtATerminal(io.TextIOWrapper):
+    """What calls itself one."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
 class Person:
     """Types in this process, where a process for each would take long."""
 
@@ -49,9 +58,9 @@ class Person:
         self._monkeypatch = monkeypatch
         self._capsys = capsys
 
-    def types(self, *arguments: str, key: bytes = b"") -> Ended:
+    def types(self, *arguments: str, key: bytes = b"", at: type[io.TextIOWrapper] = io.TextIOWrapper) -> Ended:
         """Run `sidecar` with a key by standard input."""
-        self._monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(key)))
+        self._monkeypatch.setattr("sys.stdin", at(io.BytesIO(key)))
         code = main(list(arguments))
         said = self._capsys.readouterr()
         return Ended(code, said.out, said.err)
@@ -144,6 +153,15 @@ def test_what_is_no_key_is_not_stored(person: Person, tmp_path: Path, key: bytes
     assert ended.code == 2
     assert "nothing was stored" in ended.err
     assert CANARY not in ended.err
+    assert kept(tmp_path) == {}
+
+
+def test_a_terminal_that_would_show_the_key(person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit 2: it is not even asked for there."""
+    monkeypatch.setattr(getpass, "getpass", getpass.fallback_getpass)  # type: ignore[attr-defined]  # what it does there
+    ended = person.types("login", ENTRY, key=CANARY.encode() + b"\n", at=AtATerminal)
+    assert ended.code == 2
+    assert "would show the key; give it by standard input" in ended.err
     assert kept(tmp_path) == {}
 
 

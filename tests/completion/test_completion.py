@@ -137,6 +137,9 @@ def test_another_program_after_two_dashes(shell: str, tmp_path: Path) -> None:
     assert "base64" in offered(shell, script, ["sidecar", "exec", "--", "base"], tmp_path)
     assert offered(shell, script, ["sidecar", "exec", "--", "cat", "a-f"], tmp_path) == ["a-file"]
     assert offered(shell, script, ["sidecar", "exec", "--"], tmp_path) == ["--env"]
+    assert "--env" not in offered(shell, script, ["sidecar", "exec", "--", "cat", "--"], tmp_path), (
+        "that is the other's"
+    )
 
 
 def test_any_sign_in_a_help(shell: str, tmp_path: Path) -> None:
@@ -149,6 +152,8 @@ def test_any_sign_in_a_help(shell: str, tmp_path: Path) -> None:
         with on_a_terminal(shell, script, tmp_path) as screen:
             completed(screen, "sidecar do --", "100%")
             completed(screen, "sidecar do --oth", "sidecar do --other=")
+            screen.type("zstyle ':completion:*' format 'wanted: %d'\n")
+            completed(screen, "sidecar do --flag=", "wanted: A:B")
     else:
         assert set(offered(shell, script, ["sidecar", "do", "--"], tmp_path)) == {"--flag", "--other"}
         assert offered(shell, script, ["sidecar", "do", "--other", ""], tmp_path) == ["x", "y"]
