@@ -11,7 +11,7 @@ _HEAD = """\
 
 function __sidecar_is -d 'Whether this command was typed'
     set -l words (commandline -opc)
-    test (count $words) -ge 2; and test "$words[2]" = "$argv[1]"; and not contains -- -- $words
+    test (count $words) -ge 2; and test "$words[2]" = "$argv[1]"
 end
 
 function __sidecar_is_first -d 'Whether no command was typed yet'

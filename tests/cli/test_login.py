@@ -156,6 +156,7 @@ def test_what_is_no_key_is_not_stored(person: Person, tmp_path: Path, key: bytes
     assert kept(tmp_path) == {}
 
 
+@pytest.mark.filterwarnings("ignore::getpass.GetPassWarning")
 def test_a_terminal_that_would_show_the_key(person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit 2: it is not even asked for there."""
     monkeypatch.setattr(getpass, "getpass", getpass.fallback_getpass)  # type: ignore[attr-defined]  # what it does there

@@ -107,6 +107,7 @@ def test_a_variable_of_any_name(home: Home, name: str) -> None:
     """Words of YAML are none here."""
     home.init("--preset", "giantcontext", "--api-key-env", name)
     assert home.loaded(None, **{name: "x"}).credentials[0].api_key.name == name
+    assert yaml.safe_load(home.config.read_text())["credential"]["api_key"] == {"env": name}
 
 
 def test_addresses(home: Home) -> None:

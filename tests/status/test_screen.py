@@ -188,6 +188,21 @@ async def test_it_cannot_steer_a_terminal() -> None:
     assert r"\x1b[2J\u2028" in ended.out
 
 
+def test_nothing_that_was_told_can() -> None:
+    """Wherever it stands."""
+    evil = "a\x1b[2J\x07b\u202ec"
+    records = (ExchangeRecord(NOW, evil, evil, 1.0, evil),)  # type: ignore[arg-type]
+    statuses = [
+        replace(credential(evil, error=evil), remedy=evil, source=evil, fingerprint=evil, last_exchange=records[0]),
+        replace(credential(state=evil), recent=records, hopeless_for_s=9.0),  # type: ignore[arg-type]
+    ]
+    routes = [RouteView(evil, evil, evil, evil, evil)]
+    reload = Reload(NOW, evil)
+    lines = drawn(*statuses, version=evil, config_source=evil, listeners=[evil], last_reload=reload, routes=routes)
+    assert all(line.isprintable() for line in lines), lines
+    assert sum(line.count("a\\x1b[2J") for line in lines) >= 15
+
+
 @pytest.mark.parametrize("body", [b"[]", b"{}", b"<html>", b'{"credentials": [1]}', b'{"credentials": [{}]}'])
 async def test_another_version(body: bytes) -> None:
     """Exit 1 and a sentence."""
