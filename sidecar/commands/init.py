@@ -85,8 +85,10 @@ def _init(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     kinds: list[Kind] = [kind for kind in plan.KINDS if getattr(args, kind)]
     kept = bool(kinds) and path.exists() and not args.force and not _chosen(args)
     others = [place for kind in kinds for place in plan.paths_of(kind, home)]
+    schema = path.with_name(plan.SCHEMA_NAME)
+    renews = plan.is_older_schema(schema)
     if not args.force:
-        placing.check_free(others if kept else [path, *others])
+        placing.check_free(others if kept else [path, *others, *([] if renews else [schema])])
     if kept:
         key, service = None, plan.kept_service(path, environ)
         files = []
@@ -97,8 +99,7 @@ def _init(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     for kind in kinds:
         files += plan.service_files(kind, service, home)
     for file in files:
-        # The schema is ours to renew: whoever has changed it loses nothing.
-        placing.put(file, over=args.force or file.path.name == plan.SCHEMA_NAME)
+        placing.put(file, over=args.force or (renews and file.path == schema))
     _tell(service, [file.path for file in files], kept)
     print("\n".join(next_steps(service, key, kinds, environ, is_default=path == default)))
     return FINE

@@ -103,6 +103,15 @@ def config_files(service: Service) -> list[File]:
     ]
 
 
+def is_older_schema(path: Path) -> bool:
+    """Whether what is there is a schema that this program has written, which loses nothing by being renewed."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("title") == schema()["title"]
+
+
 def service_files(kind: Kind, service: Service, home: Home) -> list[File]:
     """Return what starts a sidecar in one of its homes.
 

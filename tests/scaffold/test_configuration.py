@@ -6,7 +6,6 @@ import json
 import re
 import stat
 from itertools import pairwise
-from pathlib import Path
 
 import jsonschema
 import pytest
@@ -214,9 +213,16 @@ def test_no_part_is_left(home: Home) -> None:
 
 
 def test_the_schema_is_renewed(home: Home) -> None:
-    """It belongs to the version that writes it."""
-    schema = Path(home.config.parent / "config.schema.json")
-    schema.parent.mkdir(parents=True)
-    schema.write_text("{}")
+    """It belongs to the version that writes it; but what has its name and is another's stays."""
+    schema = home.config.parent / "config.schema.json"
     home.init("--preset", "giantcontext")
-    assert schema.stat().st_size > 1000
+    home.config.unlink()
+    whole = schema.read_text()
+    schema.write_text('{"title": "sidecar configuration"}')
+    home.init("--preset", "giantcontext")
+    assert schema.read_text() == whole
+    home.config.unlink()
+    for others in ('{"title": "another"}', "[]", "{"):
+        schema.write_text(others)
+        assert f"{schema} is there already" in home.init("--preset", "giantcontext", code=1)
+        assert (schema.read_text(), home.config.exists()) == (others, False)
