@@ -29,10 +29,11 @@ from sidecar.passed_sockets import PassedSockets
 from sidecar.sockets import UnixSocket
 from sidecar.stats import Stats
 from sidecar.tasks import QUICK_S, Tasks, cancelled
+from sidecar.troubles import Troubles
 
 if TYPE_CHECKING:
     from sidecar.admin.server import AdminServer
-    from sidecar.admin.view import Reload, RouteView
+    from sidecar.admin.view import Reload, RouteView, Setting
     from sidecar.assembly import Made, Parts
     from sidecar.dataplane.listener import Listener
     from sidecar.dataplane.pool import Pool
@@ -79,6 +80,7 @@ class App:
         self._inspect = inspect
         self._clock: Clock = clock or SystemClock()
         self.stats = Stats()
+        self.troubles = Troubles(self._clock.wall)
         self.started_at = self._clock.wall()
         self.draining = False
         self.last_reload: Reload | None = None
@@ -145,6 +147,7 @@ class App:
             self._parts,
             ReplayMemory(limits.replay_memory_bytes),
             self.stats.refusals,
+            self.troubles,
             access=self._config.log.access,
             inspect=self._inspect,
             wall=self._clock.wall,
@@ -162,6 +165,7 @@ class App:
         from sidecar.problem import problem
 
         self.stats.refusals.count(error.reason, "")
+        self.troubles.note(error)
         _log.warning("turned away: %s (%d)", error.detail, error.status)
         return problem(error, close=True)
 
@@ -194,7 +198,7 @@ class App:
 
         assert self._admin_socket is not None  # noqa: S101  # bound first thing
         admin = self._config.admin
-        endpoints = Endpoints(self, Metrics(self).render, quit_enabled=admin.quit, now=self._clock.wall)
+        endpoints = Endpoints(self, Metrics(self).render, quit_enabled=admin.quit, clock=self._clock)
         self._admin = AdminServer(
             endpoints, self._tasks.spawn, loopback=admin.listen.is_loopback, own_hosts=self._config.gate.hosts
         )
@@ -388,6 +392,14 @@ class App:
             )
             for route in self._config.routes
         ]
+
+    def settings(self) -> Sequence[Setting]:
+        """Return the configuration in use, key by key; the same object until a reload."""
+        from sidecar.admin.view import Setting
+
+        if self._settings is None or self._settings[0] is not self._config:
+            self._settings = self._config, [Setting(*row) for row in self._config.rows()]
+        return self._settings[1]
 
     def credentials(self) -> Sequence[CredentialStatus]:
         """Return a snapshot of every credential."""

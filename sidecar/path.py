@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from sidecar.agent import ChallengeHidden, json_rpc_error, reads_json_rpc, words_of
 from sidecar.credentials.credential import Credential
+from sidecar.credentials.remedies import NO_HELP_REMEDY
 from sidecar.credentials.token import Token
 from sidecar.dataplane.client import ClientConnection
 from sidecar.dataplane.flow import ReplayMemory
@@ -54,6 +55,7 @@ from sidecar.route import Route
 from sidecar.shield import Shield
 from sidecar.stats import Refusals
 from sidecar.trip import Trip
+from sidecar.troubles import Troubles
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -82,6 +84,12 @@ FORBIDDEN = "forbidden: exchanging again will not help"
 
 _REPEATABLE = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"))  # idempotent, RFC 9110 9.2.2
 
+# What to do about a rejection that was passed on without a hold-down.
+_NOT_REPLAYED = (
+    "Send it once more: a new token is there, or on its way. It was not sent again by itself because its body was "
+    "not whole in hand (replay_body is the bound), or because no other token was to be had."
+)
+
 _log = logging.getLogger("sidecar.path")
 
 
@@ -95,6 +103,7 @@ class Path:
         refusals: counts our own answers.
         access: told of each finished request, or None.
         wall: wall-clock seconds.
+        troubles: takes in what was refused or failed.
     """
 
     def __init__(
@@ -106,6 +115,7 @@ class Path:
         access: Callable[[Trip], None] | None = None,
         *,
         wall: Callable[[], float],
+        troubles: Troubles | None = None,
     ) -> None:
         self._gate = gate
         self._routes = routes
@@ -113,6 +123,7 @@ class Path:
         self._refusals = refusals
         self._access = access
         self._wall = wall
+        self._troubles = troubles or Troubles(wall)
 
     def switch(self, gate: Gate, routes: Finder) -> None:
         """Serve by these from the next request on; those under way keep what they began with."""
@@ -168,6 +179,9 @@ class Path:
                     answered = await self._after_rejection(trip, route, credential, token, answered)
                 if route.agent_safe and answered[0].status == 401:
                     await self._hide_challenge(trip, route, token, answered)
+                if token is not None and answered[0].status in route.reject_statuses:
+                    remedy = NO_HELP_REMEDY if monotonic() < route.held_down_until else _NOT_REPLAYED
+                    self._troubles.note_rejection(trip.head.method, route.name, answered[0].status, remedy)
             response, answer, trip.answered_at = answered
             if isinstance(answer, bytes):
                 return relay_whole(trip, route, response, answer)
@@ -311,6 +325,7 @@ class Path:
         error.__traceback__ = None  # its frames hold the body that holds it: garbage that would be found late
         if isinstance(error, UpstreamError) and route is not None:
             route.stats.failures[error.phase] += 1
+        self._troubles.note(error, method=trip.head.method, route=route.name if route else "", cut=trip.relaying)
         if trip.relaying:
             trip.status = 0
             client.abort()
@@ -337,6 +352,7 @@ class Path:
         """What came is not one clear request: say so and end the connection; no byte of it goes anywhere."""
         error.__traceback__ = None  # as above
         self._refusals.count(error.reason, "")
+        self._troubles.note(error)
         _log.warning("refused: %s (%d)", error.detail, error.status)
         client.transport.write(problem(error, close=True))
         client.finish()

@@ -16,6 +16,7 @@ from sidecar.dataplane.flow import ReplayMemory
 from sidecar.path import Path
 from sidecar.stats import Refusals
 from sidecar.trip import Trip
+from sidecar.troubles import Troubles
 
 Tell = Callable[[Trip], None]
 
@@ -27,6 +28,7 @@ class Paths:
         parts: what they serve by.
         memory: the bound on bodies kept for replays.
         refusals: counts our own answers.
+        troubles: takes in what was refused or failed.
         access: write the access log.
         inspect: write a line at each request, for a person.
         wall: wall-clock seconds.
@@ -37,13 +39,14 @@ class Paths:
         parts: Parts,
         memory: ReplayMemory,
         refusals: Refusals,
+        troubles: Troubles,
         *,
         access: bool,
         inspect: bool,
         wall: Callable[[], float],
     ) -> None:
         tell = _tell(access, inspect)
-        self._make = partial(Path, memory=memory, refusals=refusals, access=tell, wall=wall)
+        self._make = partial(Path, memory=memory, refusals=refusals, access=tell, wall=wall, troubles=troubles)
         self._path = self._make(parts.gate, parts.routes)
         self._forward = self._make(*parts.forward) if parts.forward is not None else None
 

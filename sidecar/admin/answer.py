@@ -25,17 +25,18 @@ class Answer:
     content_type: str = JSON
     fields: tuple[tuple[str, str], ...] = ()
 
-    def rendered(self, *, close: bool, without_body: bool = False) -> bytes:
+    def rendered(self, *, close: bool, without_body: bool = False, sized: bool = True) -> bytes:
         """Return its bytes.
 
         Args:
             close: whether the connection ends after it.
             without_body: it answers a HEAD.
+            sized: whether the body is all there is; else it goes on until the connection ends.
         """
         lines = [
             f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}",
             f"Content-Type: {self.content_type}",
-            f"Content-Length: {len(self.body)}",
+            *((f"Content-Length: {len(self.body)}",) if sized else ()),
             *_SAFE,
             *(f"{name}: {value}" for name, value in self.fields),
         ]

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from urllib.parse import parse_qs, unquote
 
-from sidecar.admin import page
 from sidecar.admin.answer import Answer, of_json
 from sidecar.admin.describe import Described, credential, describe
+from sidecar.admin.events import CONTENT_TYPE as EVENTS_TYPE
+from sidecar.admin.events import Events
 from sidecar.admin.health import Reason, held_down, why_not_ready, without_first_token
 from sidecar.admin.problem import of_mistakes, problem
+from sidecar.admin.snapshot import Snapshot, snapshot
+from sidecar.admin.traffic import Traffic
 from sidecar.admin.view import View
+from sidecar.clock import Clock
 from sidecar.credentials.status import CredentialStatus
 from sidecar.errors import ConfigError, CredentialError, NothingToReload, StartError
 from sidecar.messages import RequestHead
@@ -30,7 +34,7 @@ class Endpoints:
         view: the process.
         render_metrics: takes the Accept value, or None, and returns the metrics and their content type.
         quit_enabled: whether `POST /-/quit` acts.
-        now: wall clock in seconds.
+        clock: wall and monotonic.
     """
 
     def __init__(
@@ -39,13 +43,16 @@ class Endpoints:
         render_metrics: Callable[[str | None], tuple[bytes, str]],
         *,
         quit_enabled: bool,
-        now: Callable[[], float],
+        clock: Clock,
     ) -> None:
         self._view = view
         self._render_metrics = render_metrics
         self._quit_enabled = quit_enabled
-        self._now = now
+        self._clock = clock
+        self._now = clock.wall
         self._started = False
+        self._traffic = Traffic(view.stats, clock.monotonic())
+        self.events = Events(self._snapshot)
         self._reads: dict[str, Callable[[Query], Answer]] = {
             "/": self._page,
             "/livez": self._livez,
@@ -60,8 +67,12 @@ class Endpoints:
             "/-/quit": self._quit,
         }
 
-    def answer(self, head: RequestHead) -> Answer | Awaitable[Answer]:
-        """Return the answer to a request, or, for an order, what is to be awaited for it."""
+    def sweep(self) -> None:
+        """Keep the last quarter of an hour (called twice a second or so)."""
+        self._traffic.sample(self._clock.monotonic())
+
+    def answer(self, head: RequestHead) -> Answer | Awaitable[Answer] | Events:
+        """Return the answer to a request; for an order, what is to be awaited for it; for a page that looks, events."""
         path, _, search = head.target.decode("latin-1").partition("?")
         query = parse_qs(search, keep_blank_values=True)
         if path in self._orders:
@@ -69,7 +80,7 @@ class Endpoints:
                 return _method_not_allowed(path, "POST")
             return self._orders[path](query)
         is_credential = path.startswith("/readyz/")
-        if not is_credential and path not in self._reads and path != "/metrics":
+        if not is_credential and path not in self._reads and path not in ("/metrics", "/events"):
             return problem(404, "Not found", "There is no such path; / lists those there are.")
         if head.method not in READ_METHODS:
             return _method_not_allowed(path, "GET, HEAD")
@@ -77,6 +88,8 @@ class Endpoints:
             return self._readyz_of(unquote(path.removeprefix("/readyz/")))
         if path == "/metrics":
             return self._metrics(head.fields.value(b"accept"))
+        if path == "/events":
+            return Answer(200, b"", EVENTS_TYPE) if head.method == b"HEAD" else self.events
         return self._reads[path](query)
 
     # Health
@@ -134,12 +147,17 @@ class Endpoints:
         return of_json(describe(self._view, self._now()))
 
     def _page(self, query: Query) -> Answer:
-        return Answer(
-            200,
-            page.render(self._view, self._now()).encode(),
-            "text/html; charset=utf-8",
-            (("Content-Security-Policy", page.POLICY), ("Referrer-Policy", "no-referrer")),
+        from sidecar.admin import page  # not before somebody looks: a pod's start has no use for it
+
+        fields = (
+            ("Content-Security-Policy", page.policy()),
+            ("Cross-Origin-Opener-Policy", "same-origin"),
+            ("Referrer-Policy", "no-referrer"),
         )
+        return Answer(200, page.render(self._snapshot()), "text/html; charset=utf-8", fields)
+
+    def _snapshot(self) -> Snapshot:
+        return snapshot(self._view, self._traffic, self._clock.wall(), self._clock.monotonic())
 
     # Orders
 

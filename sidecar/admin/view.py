@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sidecar.credentials.status import CredentialStatus
+from sidecar.stats import Stats
+from sidecar.troubles import Troubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,32 @@ class Reload:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key of the configuration as it is in use.
+
+    `value` holds no secret; `origin` is the file with its line, the flag, the environment variable, the preset, or
+    "default". `credential` is the name of the credential whose API key this is, else "".
+    """
+
+    key: str
+    value: str
+    origin: str
+    credential: str = ""
+
+
 class View(Protocol):
     """The process, seen from the admin listener."""
+
+    @property
+    def stats(self) -> Stats:
+        """What is counted."""
+        ...
+
+    @property
+    def troubles(self) -> Troubles:
+        """The requests that were refused or failed."""
+        ...
 
     @property
     def version(self) -> str:
@@ -74,6 +100,10 @@ class View(Protocol):
     @property
     def last_reload(self) -> Reload | None:
         """The last reload, or None where there was none."""
+        ...
+
+    def settings(self) -> Sequence[Setting]:
+        """Return the configuration in use, key by key; the same object until a reload."""
         ...
 
     def credentials(self) -> Sequence[CredentialStatus]:

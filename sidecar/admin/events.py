@@ -1,0 +1,108 @@
+"""`/events`: the page's live values as server-sent events, for a few pages at a time.
+
+Source: the HTML standard, 9.2. `status` has all that moves, and is sent when something has moved;
+`settings` when a page comes and after each reload; `end` when the admin listener closes. The
+rule: however many look, and however slowly they read, it costs the process a bounded share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter
+from typing import Final
+
+from sidecar.admin.answer import Answer
+from sidecar.admin.snapshot import Snapshot
+from sidecar.dataplane.client import ClientConnection
+from sidecar.errors import Overloaded
+
+MOST_SUBSCRIBERS: Final = 8
+TICK_S: Final = 1.0
+# A comment at least this often: a page's end shows when it is written to, and proxies in between see life.
+SILENCE_S: Final = 15.0
+# Between two looks passes at least this many times what a look takes: at most a fiftieth of the processor.
+_REST: Final = 50
+CONTENT_TYPE: Final = "text/event-stream; charset=utf-8"
+
+
+class Events:
+    """The pages that look.
+
+    Args:
+        snapshot: returns what there is to see.
+    """
+
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._look = snapshot
+        self._subscribers = 0
+        self._over = asyncio.Event()
+        self._seen: tuple[float, Snapshot] | None = None
+        self._rest_s = TICK_S
+
+    @property
+    def subscribers(self) -> int:
+        """How many pages look now."""
+        return self._subscribers
+
+    def end(self) -> None:
+        """Tell the pages that there will be no more, and let their connections end."""
+        self._over.set()
+
+    async def serve(self, client: ClientConnection) -> None:
+        """Send events until the page leaves or the admin listener closes.
+
+        Raises:
+            Overloaded: enough pages look already; nothing was sent.
+        """
+        if self._subscribers >= MOST_SUBSCRIBERS:
+            raise Overloaded(
+                f"{MOST_SUBSCRIBERS} pages look already: close one of them", reason="pages", retry_after_s=10
+            )
+        self._subscribers += 1
+        try:
+            client.transport.write(Answer(200, b"", CONTENT_TYPE).rendered(close=True, sized=False))
+            await self._send(client)
+        finally:
+            self._subscribers -= 1
+        client.finish()
+
+    async def _send(self, client: ClientConnection) -> None:
+        status, settings, silent_s = "", "", 0.0
+        while client.fault is None and not self._over.is_set():
+            seen = self._now()
+            silent_s += self._rest_s
+            if seen.settings != settings:
+                settings = seen.settings
+                client.transport.write(_event("settings", settings))
+            if seen.status != status:
+                status, silent_s = seen.status, 0.0
+                client.transport.write(_event("status", seen.whole))
+            elif silent_s >= SILENCE_S:
+                silent_s = 0.0
+                client.transport.write(b":\n\n")
+            if not client.writable:
+                await client.drained()
+            await self._rest()
+        if client.fault is None:
+            client.transport.write(_event("end", "{}"))
+
+    def _now(self) -> Snapshot:
+        """Return what there is to see; pages that look at the same time share one look."""
+        began_at = perf_counter()
+        if self._seen is None or began_at - self._seen[0] >= self._rest_s / 2:
+            self._seen = began_at, self._look()
+            self._rest_s = max(TICK_S, (perf_counter() - began_at) * _REST)
+        return self._seen[1]
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(self._rest_s):
+                await self._over.wait()
+        except TimeoutError:
+            pass
+
+
+def _event(name: str, data: str) -> bytes:
+    """Return an event; its data is JSON of one line."""
+    return f"event: {name}\ndata: {data}\n\n".encode()
