@@ -394,12 +394,11 @@ class App:
         ]
 
     def settings(self) -> Sequence[Setting]:
-        """Return the configuration in use, key by key; the same object until a reload."""
+        """Return the configuration in use, key by key."""
         from sidecar.admin.view import Setting
+        from sidecar.config.shown import settings
 
-        if self._settings is None or self._settings[0] is not self._config:
-            self._settings = self._config, [Setting(*row) for row in self._config.rows()]
-        return self._settings[1]
+        return [Setting(*row) for row in settings(self._config)]
 
     def credentials(self) -> Sequence[CredentialStatus]:
         """Return a snapshot of every credential."""

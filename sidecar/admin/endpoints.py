@@ -14,8 +14,7 @@ from sidecar.admin.events import CONTENT_TYPE as EVENTS_TYPE
 from sidecar.admin.events import Events
 from sidecar.admin.health import Reason, held_down, why_not_ready, without_first_token
 from sidecar.admin.problem import of_mistakes, problem
-from sidecar.admin.snapshot import Snapshot, snapshot
-from sidecar.admin.traffic import Traffic
+from sidecar.admin.snapshot import Camera
 from sidecar.admin.view import View
 from sidecar.clock import Clock
 from sidecar.credentials.status import CredentialStatus
@@ -48,11 +47,10 @@ class Endpoints:
         self._view = view
         self._render_metrics = render_metrics
         self._quit_enabled = quit_enabled
-        self._clock = clock
         self._now = clock.wall
         self._started = False
-        self._traffic = Traffic(view.stats, clock.monotonic())
-        self.events = Events(self._snapshot)
+        self._camera = Camera(view, clock)
+        self.events = Events(self._camera.take)
         self._reads: dict[str, Callable[[Query], Answer]] = {
             "/": self._page,
             "/livez": self._livez,
@@ -69,7 +67,7 @@ class Endpoints:
 
     def sweep(self) -> None:
         """Keep the last quarter of an hour (called twice a second or so)."""
-        self._traffic.sample(self._clock.monotonic())
+        self._camera.sweep()
 
     def answer(self, head: RequestHead) -> Answer | Awaitable[Answer] | Events:
         """Return the answer to a request; for an order, what is to be awaited for it; for a page that looks, events."""
@@ -154,10 +152,7 @@ class Endpoints:
             ("Cross-Origin-Opener-Policy", "same-origin"),
             ("Referrer-Policy", "no-referrer"),
         )
-        return Answer(200, page.render(self._snapshot()), "text/html; charset=utf-8", fields)
-
-    def _snapshot(self) -> Snapshot:
-        return snapshot(self._view, self._traffic, self._clock.wall(), self._clock.monotonic())
+        return Answer(200, page.render(self._camera.take()), "text/html; charset=utf-8", fields)
 
     # Orders
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from sidecar.admin.advice import advice
 from sidecar.admin.health import verdict, why_not_ready
 from sidecar.admin.traffic import BUCKET_S, Traffic
-from sidecar.admin.view import RouteView, Setting, View
+from sidecar.admin.view import Reload, RouteView, Setting, View
+from sidecar.clock import Clock
 from sidecar.credentials.remedies import NO_HELP_REASON, NO_HELP_REMEDY
 from sidecar.credentials.status import CredentialStatus, ExchangeRecord
 from sidecar.stats import CODE_CLASSES, RouteStats
@@ -44,13 +45,31 @@ class Snapshot:
         return f'{{"status":{self.whole},"settings":{self.settings}}}'
 
 
-def snapshot(view: View, traffic: Traffic, wall: float, now: float) -> Snapshot:
-    """Return what there is to see.
+class Camera:
+    """Takes snapshots of a process.
 
     Args:
-        wall, now: wall-clock and monotonic seconds.
+        view: the process.
+        clock: wall and monotonic.
     """
-    return Snapshot(wall, _json(_status(view, traffic, wall, now)), _json(_settings(view.settings())))
+
+    def __init__(self, view: View, clock: Clock) -> None:
+        self._view = view
+        self._clock = clock
+        self._traffic = Traffic(view.stats, clock.monotonic())
+        self._settings: tuple[Reload | None, str] | None = None
+
+    def sweep(self) -> None:
+        """Keep the last quarter of an hour (called twice a second or so)."""
+        self._traffic.sample(self._clock.monotonic())
+
+    def take(self) -> Snapshot:
+        """Return what there is to see now."""
+        wall, now = self._clock.wall(), self._clock.monotonic()
+        reload = self._view.last_reload
+        if self._settings is None or self._settings[0] is not reload:  # only a reload changes them
+            self._settings = reload, _json(_settings(self._view.settings()))
+        return Snapshot(wall, _json(_status(self._view, self._traffic, wall, now)), self._settings[1])
 
 
 def _status(view: View, traffic: Traffic, wall: float, now: float) -> Shown:

@@ -103,7 +103,7 @@ class View(Protocol):
         ...
 
     def settings(self) -> Sequence[Setting]:
-        """Return the configuration in use, key by key; the same object until a reload."""
+        """Return the configuration in use, key by key. It takes a millisecond: ask when it may have changed."""
         ...
 
     def credentials(self) -> Sequence[CredentialStatus]:

@@ -30,6 +30,7 @@ SIZE = Word(
 POSITIVE_SIZE = Word(parse_positive_size, {"type": "string", "pattern": "^[0-9]+(KiB|MiB|GiB)$"}, "_bytes", shown=True)
 BOOLEAN = Word(parse_boolean, {"type": "boolean"}, shown=True)
 TEXT = Word(parse_text)
+NAME = Word(parse_text, shown=True)
 STATUS = whole(400, 599)
 MODE = Word(parse_mode, {"type": ["string", "integer"]}, shown=True)
 ADDRESS = Word(parse_address)

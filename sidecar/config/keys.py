@@ -16,10 +16,10 @@ from sidecar.config.common_keys import (
     FIELD_NAME,
     FIELD_VALUE,
     MODE,
+    NAME,
     POSITIVE,
     POSITIVE_SIZE,
     SIZE,
-    TEXT,
     TLS,
 )
 from sidecar.config.credential_keys import CREDENTIAL
@@ -112,7 +112,7 @@ ROUTE = Section(
         ),
         Key("upstream", UPSTREAM, None, "The origin to forward to: a URL, or a mapping with url.", required=True),
         Key("strip_prefix", BOOLEAN, False, "Take match.path off before forwarding."),
-        Key("credential", TEXT, None, "Whose token is put on; without it, none is."),
+        Key("credential", NAME, None, "Whose token is put on; without it, none is."),
         Key(
             "allow",
             ListOf(

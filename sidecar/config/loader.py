@@ -16,8 +16,9 @@ from sidecar.config.draft import Draft
 from sidecar.config.keys import ROOT
 from sidecar.config.notes import Notes
 from sidecar.config.presets import UPSTREAMS
+from sidecar.config.shown import written
 from sidecar.config.sources import default_files, laid_over, read_file
-from sidecar.config.values import Address, Config, CredentialConfig, RouteConfig, UpstreamConfig
+from sidecar.config.values import Address, Config, CredentialConfig, RouteConfig, UpstreamConfig, Written
 
 _LISTEN = Address("127.0.0.1", 8080)
 
@@ -36,13 +37,14 @@ def load(*, path: str | None, flags: Mapping[str, str], environ: Mapping[str, st
     table, source = read_file(path, environ)
     where = source or f"no configuration file (looked for {' and '.join(default_files(environ))})"
     notes = Notes(environ, where, os.path.dirname(os.path.abspath(source)) if source else None)
-    draft = ROOT.read(laid_over(table, flags, notes), "", notes)
+    table = laid_over(table, flags, notes)
+    draft = ROOT.read(table, "", notes)
     check_across(draft, notes)
     notes.raise_mistakes()
-    return _assembled(draft, tuple(notes.warnings), source)
+    return _assembled(draft, tuple(notes.warnings), source, written(table, notes))
 
 
-def _assembled(draft: Draft, warnings: tuple[str, ...], source: str) -> Config:
+def _assembled(draft: Draft, warnings: tuple[str, ...], source: str, rows: tuple[Written, ...]) -> Config:
     short = draft.credential
     return Config(
         listen=tuple(draft.listen.values()) or (_LISTEN,),
@@ -56,6 +58,7 @@ def _assembled(draft: Draft, warnings: tuple[str, ...], source: str) -> Config:
         fail_fast=draft.fail_fast,
         warnings=warnings,
         source=source,
+        written=rows,
     )
 
 

@@ -112,13 +112,14 @@ class WithPreset(Generic[T]):
     suffix: str = ""
 
     def read(self, node: Node, at: str, notes: Notes) -> T:
-        return self.section.read(_laid_over_preset(node, notes) if isinstance(node, Table) else node, at, notes)
+        return self.section.read(laid_over_preset(node, notes) if isinstance(node, Table) else node, at, notes)
 
     def schema(self) -> Schema:
         return self.section.schema()
 
 
-def _laid_over_preset(table: Table, notes: Notes) -> Table:
+def laid_over_preset(table: Table, notes: Notes) -> Table:
+    """Return a credential's keys with its preset's under them."""
     chosen = table.get("preset")
     if not isinstance(chosen, Scalar):
         return table

@@ -198,8 +198,21 @@ class LogConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """A key that was written somewhere: its value as people may see it, and where it was written."""
+
+    key: str
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
-    """Everything. `source` is the file's path, or "" where there was none."""
+    """Everything.
+
+    `source` is the file's path, or "" where there was none. `written` is what was written, for people; None where
+    the configuration was not read.
+    """
 
     listen: tuple[Address, ...]
     credentials: tuple[CredentialConfig, ...]
@@ -212,6 +225,7 @@ class Config:
     fail_fast: bool = False
     warnings: tuple[str, ...] = ()
     source: str = ""
+    written: tuple[Written, ...] | None = field(default=None, compare=False)
 
     @property
     def insecure_count(self) -> int:
