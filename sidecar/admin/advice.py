@@ -23,7 +23,7 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "head_too_large": "See what makes the head so large (cookies?); limits.head and limits.fields are the bounds.",
         "too_slow": _SLOWER,
         "expect": "Have the app send no expectation but 100-continue.",
-        "method": "CONNECT, TRACE and TRACK are not served: give the app this listener as its base URL, not as a proxy.",
+        "method": "CONNECT and TRACE are not served: give the app this listener as its base URL, not as a proxy.",
         "http2_preface": "Have the client speak HTTP/1.1: without TLS, HTTP/2 is not spoken here.",
         "require_header": "Have the app send the field that gate.require_header asks for, exactly once.",
         "require_token": "Have the app send Sidecar-Token with the token of gate.require_token.",

@@ -66,6 +66,7 @@ function drawHead() {
     const text = find("verdict").textContent;
     document.title = `${text.replace(/\.$/, "")} · Sidecar`;
   });
+  say(find("lead"), lead(status));
   when("icon", level, () => find("icon").setAttribute("href", icon(level)));
   when("advice", advices(status), () => find("advice").replaceChildren(...advices(status).map(notice)));
   when("facts", [status.listeners, status.started_at, status.config_source, status.reload], drawFacts);
@@ -76,9 +77,14 @@ function icon(level) {
   return `data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="6" fill="%23${fill}"/></svg>`;
 }
 
+// A sentence of ours, in which backticks mark what is code.
+function prose(text) {
+  return sentence(text).split("`").map((part, at) => (at % 2 ? make("code", {}, part) : part));
+}
+
 function notice([whose, reason, remedy]) {
-  const lines = [make("p", {}, make("b", {}, `${whose}: `), sentence(reason))];
-  if (remedy) lines.push(make("p", {class: "remedy"}, sentence(remedy)));
+  const lines = [make("p", {}, make("b", {}, `${whose}: `), ...prose(reason))];
+  if (remedy) lines.push(make("p", {class: "remedy"}, make("b", {}, "What to do: "), ...prose(remedy)));
   return make("div", {class: "notice"}, ...lines);
 }
 
@@ -127,7 +133,7 @@ function drawCard(card, credential) {
     at(".left").replaceChildren(...timeLeft(credential));
     at("dl").replaceChildren(...credentialFacts(credential).map(fact));
     const notices = [];
-    if (credential.error) notices.push(["What happened", credential.error, credential.remedy && `What to do: ${credential.remedy}`]);
+    if (credential.error) notices.push(["What happened", credential.error, credential.remedy]);
     if (credential.verdict) notices.push(["What happened", credential.verdict.reason, credential.verdict.remedy]);
     at(".notices").replaceChildren(...notices.map(notice));
     const {exchanges} = credential;
@@ -189,9 +195,9 @@ function drawTroubles() {
 
 function troubleRow(trouble) {
   const often = trouble.count > 1 ? [make("small", {}, `${counted.format(trouble.count)} times since `, since(trouble.first_at, "clock"))] : [];
-  const request = [make("b", {}, trouble.method || "No request"), make("small", {}, trouble.route ? `route ${trouble.route}` : "no route")];
+  const request = [make("b", {}, trouble.method || "Unreadable"), make("small", {}, trouble.route || "before any route")];
   const answer = make("span", {class: "code"}, trouble.status ? String(trouble.status) : "cut");
-  const why = [make("span", {}, sentence(trouble.detail)), ...(trouble.remedy ? [make("small", {}, sentence(trouble.remedy))] : [])];
+  const why = [make("span", {}, ...prose(trouble.detail)), ...(trouble.remedy ? [make("small", {}, ...prose(trouble.remedy))] : [])];
   return row("td", [[since(trouble.last_at), ...often], request, answer, why]);
 }
 
@@ -225,7 +231,9 @@ function drawSettings() {
 
 function settingRow(setting, print) {
   const value = [setting.value, ...(print ? [make("small", {}, "fingerprint ", make("code", {}, print))] : [])];
-  return row("td", [make("code", {}, setting.key), value, make("span", {class: "origin"}, setting.origin)]);
+  const cut = setting.key.lastIndexOf(".") + 1;
+  const key = make("code", {}, make("i", {}, setting.key.slice(0, cut)), setting.key.slice(cut));
+  return row("td", [key, value, make("span", {class: "origin"}, setting.origin)]);
 }
 
 // Charts

@@ -38,9 +38,7 @@ function timeline(credential, now, width) {
   const x = (at) => ((Math.min(Math.max(at, begin), end) - begin) / (end - begin)) * width;
   const parts = [bar(0, 26, width, 12, "t-track", 6), ...ticks(begin, end, x, width, now)];
   parts.push(...pastTokens(credential, begin, x), ...currentToken(credential, now, end, x));
-  for (const exchange of credential.exchanges) {
-    if (exchange.at >= begin) parts.push(mark(x(exchange.at), exchange));
-  }
+  parts.push(...marks(credential.exchanges.filter((each) => each.at >= begin), x));
   const here = x(now);
   parts.push(shape("line", {x1: here.toFixed(1), x2: here.toFixed(1), y1: 15, y2: 47, class: "t-now"}));
   parts.push(label(Math.min(Math.max(here, 14), width - 14), 11, "now", "t-word t-here"));
@@ -78,7 +76,7 @@ function currentToken(credential, now, end, x) {
   parts.push(bar(x(from), 26, x(Math.min(now, last)) - x(from), 12, kind, 3));
   // While exchanges fail, the next refresh is the next try, and no window begins there.
   if (until && refresh && refresh < until && !credential.failures) {
-    parts.push(bar(x(refresh), 26, x(until) - x(refresh), 12, "t-window", 3));
+    parts.push(bar(x(refresh), 26.75, x(until) - x(refresh), 10.5, "t-window", 2.5));
   }
   if (refresh && refresh > now) {
     const where = x(refresh).toFixed(1);
@@ -87,12 +85,29 @@ function currentToken(credential, now, end, x) {
   return parts;
 }
 
+// A ring for each success, a cross for each failure; failures too near to be told apart become one thick line.
+function marks(exchanges, x) {
+  const parts = [];
+  for (let at = 0; at < exchanges.length; at += 1) {
+    const from = at;
+    while (near(exchanges[at], exchanges[at + 1], x)) at += 1;
+    parts.push(from === at ? mark(x(exchanges[at].at), exchanges[at]) : run(x(exchanges[from].at), x(exchanges[at].at), at - from + 1));
+  }
+  return parts;
+}
+
+function near(one, next, x) {
+  return next && one.outcome !== "ok" && next.outcome !== "ok" && x(next.at) - x(one.at) < 10;
+}
+
+function run(from, until, count) {
+  return shape("line", {x1: from.toFixed(1), x2: until.toFixed(1), y1: 32, y2: 32, class: "t-run"}, shape("title", {}, `${count} failed exchanges`));
+}
+
 function mark(where, exchange) {
-  const good = exchange.outcome === "ok";
   const title = shape("title", {}, `${moment(exchange.at, exchange.at)}: ${OUTCOMES[exchange.outcome]}`);
-  if (good) return shape("circle", {cx: where.toFixed(1), cy: 32, r: 4, class: "t-ok"}, title);
-  const path = `M${(where - 3.5).toFixed(1)} 28.5l7 7m0 -7l-7 7`;
-  return shape("path", {d: path, class: "t-failed"}, title);
+  if (exchange.outcome === "ok") return shape("circle", {cx: where.toFixed(1), cy: 32, r: 4, class: "t-ok"}, title);
+  return shape("path", {d: `M${(where - 3.5).toFixed(1)} 28.5l7 7m0 -7l-7 7`, class: "t-failed"}, title);
 }
 
 // The time line in words, for whoever does not see it.
@@ -119,10 +134,12 @@ function bars(traffic, series, width) {
   const room = (width - LEFT) / count;
   const y = (value) => 8 + PLOT_HEIGHT * (1 - value / most);
   const parts = [];
-  for (const value of [0, most / 2, most]) {
+  const empty = Math.max(...sums) === 0;
+  for (const value of empty ? [0] : [0, most / 2, most]) {
     parts.push(shape("line", {x1: LEFT, x2: width, y1: y(value).toFixed(1), y2: y(value).toFixed(1), class: value ? "c-grid" : "c-base"}));
-    if (Number.isInteger(value)) parts.push(label(LEFT - 7, (y(value) + 3.5).toFixed(1), counted.format(value), "t-word", "end"));
+    parts.push(label(LEFT - 7, (y(value) + 3.5).toFixed(1), counted.format(value), "t-word", "end"));
   }
+  if (empty) parts.push(label(LEFT + (width - LEFT) / 2, y(most / 2) + 4, "None", "t-word"));
   for (let at = 0; at < count; at += 1) {
     let below = 0;
     for (const [column, kind] of series) {
@@ -142,10 +159,10 @@ function bars(traffic, series, width) {
   return parts;
 }
 
-// The next of 2, 4, 10, 20, 40, 100 and so on: its half is a whole number too.
+// The next of 2, 4, 6, 8, 10, 20, 40 and so on: its half is a whole number too.
 function niceMost(value) {
   for (let power = 1; ; power *= 10) {
-    for (const factor of [2, 4, 10]) if (value <= factor * power) return factor * power;
+    for (const factor of [2, 4, 6, 8, 10]) if (value <= factor * power) return factor * power;
   }
 }
 

@@ -101,15 +101,23 @@ function names(things) {
   });
 }
 
-// What is wrong and what to do, each once: [whose, reason, remedy].
+// What is wrong beyond a credential (whose card says it): [whose, reason, remedy].
 function advices(status) {
   const found = [];
-  const add = (whose, reason, remedy) => {
-    if (reason && !found.some((each) => each[1] === reason && each[0] === whose)) found.push([whose, reason, remedy]);
-  };
-  if (status.reload && status.reload.error) add("Reload", status.reload.error, "Correct it, and reload once more. The configuration before it is in use.");
+  if (status.reload && status.reload.error) {
+    found.push(["Reload", status.reload.error, "Correct it, and reload once more. The configuration before it is in use."]);
+  }
+  const said = new Set(status.credentials.filter((each) => each.verdict).map((each) => each.name));
   for (const route of status.routes) {
-    if (route.held_down) add(`Route ${route.name}`, route.held_down.reason, route.held_down.remedy);
+    if (route.held_down && !said.has(route.credential)) found.push([`Route ${route.name}`, route.held_down.reason, route.held_down.remedy]);
   }
   return found;
+}
+
+// The line below the sentence: why, in one breath.
+function lead(status) {
+  const worst = ["bad", "warn"].flatMap((level) => status.credentials.filter((each) => standing(each)[0] === level))[0];
+  if (!worst) return "";
+  if (!worst.error) return sentence(worst.verdict.reason);
+  return worst.usable ? sentence(worst.error) + " The token in use goes on being used until it expires." : sentence(worst.error);
 }

@@ -1,4 +1,4 @@
-"""What the page shows, as JSON: the same as `/status` and more, with moments instead of ages. Pure: a view in, text out.
+"""What the page shows, as JSON: the same as `/status` and more, with moments instead of ages. A view in, text out.
 
 Moments do not change while nothing happens, so that the same text twice means that there is nothing new to
 send; the page counts the seconds by itself. The rule of `describe.py` holds here too: it is built field by field.

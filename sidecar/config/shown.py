@@ -135,7 +135,9 @@ def settings(config: Config) -> list[tuple[str, str, str, str]]:
         return []
     given = {one.key: one for one in config.written}
     short = any(key.startswith("credential.") for key in given)
-    rows = list(_shown(ROOT, "", _Given(given, () if short else config.credentials, 0 if short else len(config.routes))))
+    rows = list(
+        _shown(ROOT, "", _Given(given, () if short else config.credentials, 0 if short else len(config.routes)))
+    )
     if short and not any(row.key.startswith("upstream.") for row in rows):
         preset = config.credentials[0].preset or ""
         rows.insert(1, Written("upstream.url", UPSTREAMS.get(preset, ""), f"preset {preset}"))

@@ -12,9 +12,13 @@ from typing import Any
 
 from sidecar.admin.endpoints import Endpoints
 from sidecar.admin.server import AdminServer
-from sidecar.admin.view import Reload, RouteView
+from sidecar.admin.view import Reload, RouteView, Setting
+from sidecar.clock import Clock
 from sidecar.credentials.status import CredentialStatus, ExchangeRecord, State
 from sidecar.errors import ConfigError, NothingToReload, NoToken, StartError
+from sidecar.stats import Stats
+from sidecar.troubles import Troubles
+from tests.credentials.manual_clock import ManualClock
 
 NOW = 1_800_000_000.0
 
@@ -55,6 +59,9 @@ class MadeUpProcess:
     client_environment: Mapping[str, str] = field(default_factory=lambda: {"SIDECAR_URL": "http://127.0.0.1:8080"})
     routes: Sequence[RouteView] = (RouteView("crm", "/crm/", None, "https://api.example.com", "crm"),)
     last_reload: Reload | None = None
+    stats: Stats = field(default_factory=Stats)
+    troubles: Troubles = field(default_factory=lambda: Troubles(lambda: NOW))
+    configured: Sequence[Setting] = (Setting("listen", "127.0.0.1:8080", "default"),)
     wrong: ConfigError | StartError | NothingToReload | None = None
     no_token: NoToken | None = None
     broken: bool = False
@@ -62,6 +69,10 @@ class MadeUpProcess:
     looked: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     # A reload waits for it.
     may_reload: asyncio.Event | None = None
+
+    def settings(self) -> Sequence[Setting]:
+        """Return what the test set."""
+        return self.configured
 
     def credentials(self) -> Sequence[CredentialStatus]:
         """Return what the test set, and let those know who wait for a look."""
@@ -131,13 +142,13 @@ class Asked:
         return await self.raw("\r\n".join([*lines, "", ""]).encode())
 
 
-def endpoints(process: MadeUpProcess, *, quit_enabled: bool = False) -> Endpoints:
+def endpoints(process: MadeUpProcess, *, quit_enabled: bool = False, clock: Clock | None = None) -> Endpoints:
     """Return what an admin listener answers in front of this process."""
     return Endpoints(
         process,
         lambda accept: (f"accept {accept}\n".encode(), "text/plain; version=0.0.4"),
         quit_enabled=quit_enabled,
-        now=lambda: NOW,
+        clock=clock or ManualClock(NOW),
     )
 
 
@@ -149,12 +160,12 @@ async def running(
     quit_enabled: bool = False,
     own_hosts: Sequence[str] = (),
     bind: str = "127.0.0.1",
+    clock: Clock | None = None,
 ) -> AsyncIterator[Asked]:
     """Run an admin listener."""
     sock = socket.create_server((bind, 0))
-    server = AdminServer(
-        endpoints(process, quit_enabled=quit_enabled), asyncio.create_task, loopback=loopback, own_hosts=own_hosts
-    )
+    answers = endpoints(process, quit_enabled=quit_enabled, clock=clock)
+    server = AdminServer(answers, asyncio.create_task, loopback=loopback, own_hosts=own_hosts)
     await server.start(sock)
     try:
         yield Asked(bind, sock.getsockname()[1])
