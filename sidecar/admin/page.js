@@ -11,7 +11,7 @@ const SERIES = {
     ["ok", "c-ok", "answered"], ["client_error", "c-client", "with 4xx"],
     ["server_error", "c-server", "with 5xx"], ["aborted", "c-cut", "cut or left"],
   ],
-  refusals: [["rejected", "c-rejected", "tokens rejected upstream"], ["refused", "c-refused", "refused here"]],
+  refusals: [["rejected", "c-rejected", "rejected by the upstream"], ["refused", "c-refused", "refused here"]],
 };
 const CHARTS = {requests: "Requests", refusals: "Rejections and refusals"};
 
@@ -155,11 +155,16 @@ function credentialFacts(credential) {
   const both = (at) => [since(at, "clock"), make("small", {}, since(at))];
   const facts = [];
   if (credential.obtained_at) facts.push(["Obtained", ...both(credential.obtained_at)]);
-  if (credential.next_refresh_at) facts.push([credential.failures ? "Next try" : "Refresh planned", ...both(credential.next_refresh_at)]);
+  if (credential.next_refresh_at) facts.push([refreshWord(credential), ...both(credential.next_refresh_at)]);
   if (credential.expires_at) facts.push([credential.usable ? "Expires" : "Expired", ...both(credential.expires_at)]);
   const print = credential.fingerprint ? [make("small", {}, "fingerprint ", make("code", {}, credential.fingerprint))] : [];
   facts.push(["API key", credential.source, ...print]);
   return facts;
+}
+
+function refreshWord(credential) {
+  if (credential.failures) return "Next try";
+  return credential.next_refresh_at > now() ? "Refresh planned" : "Refresh due";
 }
 
 function exchangeRow(exchange) {

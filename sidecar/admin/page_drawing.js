@@ -20,15 +20,15 @@ function label(x, y, text, kind, anchor = "middle") {
 
 // The time line
 
-// From some lives before the current token to its end; for a token without end, and for none, a quarter of an hour.
+// From a life before now (of short-lived tokens, some lives) to the current token's end; a token that is long dead, and
+// when it came, is still in sight. For a token without end, and for none, a quarter of an hour.
 function reach(credential, now) {
   const {obtained_at: from, expires_at: until, exchanges} = credential;
   const life = from && until ? Math.max(10, until - from) : 900;
-  const last = exchanges.length ? exchanges[exchanges.length - 1].at : now;
-  const past = Math.max(life * 1.25, until && until < now ? (now - until) * 1.1 + life : 0);
+  const known_s = exchanges.length ? now - exchanges[0].at : 0;
+  const past = Math.max(life * 1.25, Math.min(300, known_s), until && until < now ? (now - until) * 1.1 + life : 0);
   let begin = now - past;
   if (from && from < begin && now - from < life * 4) begin = from - life * 0.1;
-  if (last < begin && !from) begin = last - 10;
   const end = Math.max(until || 0, credential.next_refresh_at || 0, now + past * 0.15);
   return [begin, end + (end - begin) * 0.04];
 }
@@ -101,13 +101,15 @@ function near(one, next, x) {
 }
 
 function run(from, until, count) {
-  return shape("line", {x1: from.toFixed(1), x2: until.toFixed(1), y1: 32, y2: 32, class: "t-run"}, shape("title", {}, `${count} failed exchanges`));
+  const line = {x1: from.toFixed(1), x2: until.toFixed(1), y1: 32, y2: 32};
+  return shape("g", {}, shape("title", {}, `${count} failed exchanges`), shape("line", {...line, class: "t-run t-halo"}), shape("line", {...line, class: "t-run"}));
 }
 
 function mark(where, exchange) {
   const title = shape("title", {}, `${moment(exchange.at, exchange.at)}: ${OUTCOMES[exchange.outcome]}`);
   if (exchange.outcome === "ok") return shape("circle", {cx: where.toFixed(1), cy: 32, r: 4, class: "t-ok"}, title);
-  return shape("path", {d: `M${(where - 3.5).toFixed(1)} 28.5l7 7m0 -7l-7 7`, class: "t-failed"}, title);
+  const d = `M${(where - 3.5).toFixed(1)} 28.5l7 7m0 -7l-7 7`;
+  return shape("g", {}, title, shape("path", {d, class: "t-failed t-halo"}), shape("path", {d, class: "t-failed"}));
 }
 
 // The time line in words, for whoever does not see it.

@@ -11,8 +11,9 @@ import base64
 import json
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.servers import programs
 
 START_WITHIN_S = 20.0
+END_WITHIN_S = 10.0
 ANSWER_WITHIN_S = 10.0
 FLAGS = (
     "--headless",
@@ -64,7 +66,13 @@ class Page:
 
     async def value(self, expression: str) -> Any:
         """Return the value of an expression of JavaScript, awaited where it is a promise."""
-        got = await self.do("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        got = await self.do(
+            "Runtime.evaluate",
+            expression=expression,
+            awaitPromise=True,
+            returnByValue=True,
+            allowUnsafeEvalBlockedByCSP=False,  # else what is tried here could do more than the page can
+        )
         assert "exceptionDetails" not in got, got["exceptionDetails"]
         return got["result"].get("value")
 
@@ -84,8 +92,10 @@ class Page:
 
     async def press(self, key: str) -> None:
         """Press a key and let it go."""
-        for kind in ("rawKeyDown", "keyUp"):
-            await self.do("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=_KEYS[key])
+        code, text = _KEYS[key]
+        for kind in ("keyDown", "keyUp"):
+            typed = {"text": text} if text and kind == "keyDown" else {}
+            await self.do("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **typed)
 
     async def shot(self, file: Path) -> None:
         """Write a picture of the whole page."""
@@ -97,7 +107,8 @@ class Page:
         return [event["params"] for event in self.events if event["method"] == method]
 
 
-_KEYS = {"Tab": 9, "Enter": 13, " ": 32}
+# The code of a key, and what it types.
+_KEYS = {"Tab": (9, ""), "Enter": (13, "\r")}
 
 
 class Browser:
@@ -139,7 +150,9 @@ class Browser:
         async for message in self._connection:
             got = json.loads(message)
             if "id" in got:
-                self._waiting.pop(got["id"]).set_result(got)
+                answer = self._waiting.pop(got["id"])
+                if not answer.done():  # whoever asked has given up
+                    answer.set_result(got)
             elif got.get("sessionId") in self._pages:
                 self._pages[got["sessionId"]].events.append(got)
 
@@ -150,34 +163,46 @@ class Browser:
         await self._connection.close()
 
 
-@asynccontextmanager
-async def browser() -> AsyncIterator[Browser]:
-    """Run Chromium; the test is skipped where there is none."""
+@contextmanager
+def chromium() -> Iterator[str]:
+    """Run Chromium, and yield the address of its DevTools; the test is skipped where there is no such program."""
     program = programs.require("chromium")
     with tempfile.TemporaryDirectory(prefix="sidecar-chromium-", ignore_cleanup_errors=True) as profile:
         command = [str(program), *FLAGS, f"--user-data-dir={profile}", "about:blank"]
+        # Its errors are of the machine's buses and graphics; the tests see the page's by the protocol.
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            port_file = Path(profile) / "DevToolsActivePort"
-            await _until(lambda: port_file.exists() and port_file.read_text().count("\n") >= 1)
-            port, path = port_file.read_text().split("\n")[:2]
-            running = Browser(await connect(f"ws://127.0.0.1:{port}{path}", max_size=None))
-            try:
-                yield running
-            finally:
-                await running.end()
+            yield _address(Path(profile) / "DevToolsActivePort")
         finally:
             process.terminate()
             try:
-                await asyncio.to_thread(process.wait, 10)
+                process.wait(END_WITHIN_S)
             except subprocess.TimeoutExpired:
                 process.kill()
-                await asyncio.to_thread(process.wait)
+                process.wait()
 
 
-async def _until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(START_WITHIN_S):
-        while not holds():  # noqa: ASYNC110  # the file tells nobody
-            await asyncio.sleep(0.02)
+def _address(file: Path) -> str:
+    """Wait for the file in which Chromium says where it listens."""
+    deadline = time.monotonic() + START_WITHIN_S
+    while time.monotonic() < deadline:
+        if file.exists() and len(lines := file.read_text().split("\n")) >= 2:
+            return f"ws://127.0.0.1:{lines[0]}{lines[1]}"
+        time.sleep(0.02)
+    raise RuntimeError(f"chromium does not say within {START_WITHIN_S} s where its DevTools listen")
+
+
+@asynccontextmanager
+async def attached(address: str) -> AsyncIterator[Page]:
+    """Open a tab in a Chromium that runs; it is closed at the end."""
+    running = Browser(await connect(address, max_size=None, proxy=None))
+    try:
+        page = await running.page()
+        try:
+            yield page
+        finally:
+            await page.do("Page.close")
+    finally:
+        await running.end()

@@ -14,18 +14,18 @@ from pathlib import Path
 
 from sidecar.admin.server import AdminServer
 from tests.admin.running import endpoints
-from tests.page.browser import Browser, browser
+from tests.page.browser import Page, attached, chromium
 from tests.page.scenes import SCENES, Scene
 
 WIDTHS = (400, 1600)
 
 
 @asynccontextmanager
-async def served(scene: Scene) -> AsyncIterator[int]:
-    """Serve a scene; yields the port."""
+async def served(scene: Scene, port: int = 0) -> AsyncIterator[int]:
+    """Serve a scene on a port, or on any free one; yields the port."""
     answers = endpoints(scene.process, clock=scene.clock)
     scene.play(answers.sweep)
-    sock = socket.create_server(("127.0.0.1", 0))
+    sock = socket.create_server(("127.0.0.1", port))
     server = AdminServer(answers, asyncio.create_task, loopback=True)
     await server.start(sock)
     try:
@@ -34,10 +34,9 @@ async def served(scene: Scene) -> AsyncIterator[int]:
         await server.stop()
 
 
-async def shoot(running: Browser, name: str, folder: Path) -> None:
+async def shoot(page: Page, name: str, folder: Path) -> None:
     """Write the pictures of one scene."""
     async with served(SCENES[name]()) as port:
-        page = await running.page()
         for width in WIDTHS:
             for dark in (False, True):
                 await page.size(width, 900, dark=dark, scale=2 if width == min(WIDTHS) else 1)
@@ -52,9 +51,10 @@ async def shoot(running: Browser, name: str, folder: Path) -> None:
 async def main(folder: Path) -> None:
     """Write the pictures of all scenes."""
     folder.mkdir(parents=True, exist_ok=True)
-    async with browser() as running:
-        for name in SCENES:
-            await shoot(running, name, folder)
+    with chromium() as address:
+        async with attached(address) as page:
+            for name in SCENES:
+                await shoot(page, name, folder)
 
 
 if __name__ == "__main__":

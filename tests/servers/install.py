@@ -16,6 +16,7 @@ from tests.servers import programs
 
 # Debian's JRE can also compile and run a program of one source file, in a quarter of a JDK's download.
 DEBIAN_PACKAGES = {
+    "chromium": "chromium",
     "curl": "curl",
     "faketime": "faketime",
     "fish": "fish",

@@ -1,0 +1,257 @@
+"""The status page in a real Chromium: it is live, it keeps to itself, and everybody can use it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from sidecar.admin.view import RouteView, Setting
+from sidecar.credentials.status import CredentialStatus
+from tests.fakes import Tokens, always, response, upstream
+from tests.page.browser import Page, attached
+from tests.page.scenes import SCENES, Scene, process
+from tests.page.shots import served
+from tests.wire.running import with_tokens
+
+SHOWN = "document.querySelector('#live[data-live=on]')"
+# Real names are short; what a page does with long ones shows in what it does with these.
+HOSTILE = "<img src=x onerror=hacked=1><script>hacked=1</script>" + "x" * 90
+
+
+@asynccontextmanager
+async def opened(devtools: str, scene: Scene, width: int = 1000, *, dark: bool = False) -> AsyncIterator[Page]:
+    """Open the page of a scene, and wait until it is live."""
+    async with served(scene) as port, attached(devtools) as page:
+        await page.size(width, 900, dark=dark)
+        await page.open(f"http://127.0.0.1:{port}/")
+        await page.until(SHOWN)
+        yield page
+
+
+def _complaints(page: Page) -> list[Any]:
+    """Return what Chromium has to say against the page: errors, warnings, policies that stopped something."""
+    said = [entry["entry"] for entry in page.told("Log.entryAdded")]
+    thrown = [each["exceptionDetails"] for each in page.told("Runtime.exceptionThrown")]
+    printed = page.told("Runtime.consoleAPICalled")
+    issues = [each["issue"] for each in page.told("Audits.issueAdded")]
+    return [*said, *thrown, *printed, *issues]
+
+
+async def test_values_update_live(devtools: str) -> None:
+    """Requests, refusals and a new token are on the page within seconds, without a reload and without a complaint."""
+    async with with_tokens(always(response()), Tokens()) as (sidecar, _), attached(devtools) as page:
+        host, port = sidecar.app.admin_address
+        await page.open(f"http://{host}:{port}/")
+        await page.until(SHOWN)
+        assert await page.value("document.querySelector('h1').textContent") == "All is well. crm holds a valid token."
+        assert await page.value("document.querySelector('#requests .sum').textContent") == "0"
+        for _ in range(3):
+            assert (await sidecar.ask()).status == 200
+        refused = sidecar.ask_bytes().replace(sidecar.host, b"evil.example")
+        wire = await sidecar.connect()
+        await wire.send(refused)
+        assert (await wire.response()).status == 403
+        await sidecar.app.refresh(None)
+        await page.until("document.querySelector('#requests .sum').textContent === '3'")
+        await page.until("document.querySelector('#refusals .sum').textContent === '1'")
+        await page.until("document.querySelector('#troubles').textContent.includes('gate.hosts')")
+        await page.until("document.querySelector('.credential summary').textContent.startsWith('2 exchanges')")
+        assert _complaints(page) == []
+
+
+async def test_what_turns_bad_is_said_at_the_top_and_what_stops_too(devtools: str) -> None:
+    """A screen reader hears the sentence; the page that has lost its sidecar says so, and finds the next one."""
+    scene = SCENES["fresh"]()
+    async with attached(devtools) as page:
+        async with served(scene) as port:
+            await page.open(f"http://127.0.0.1:{port}/")
+            await page.until(SHOWN)
+            scene.process.statuses = SCENES["rejected"]().process.statuses
+            await page.until("document.querySelector('h1').textContent === 'Requests that need giantcontext fail.'")
+            assert await page.value("document.querySelector('h1').getAttribute('aria-live')") == "polite"
+            assert "fail" in await page.value("document.title")
+        await page.until("document.querySelector('#live').textContent.includes('stopped; trying again')")
+        async with served(SCENES["fresh"](), port):
+            await page.until("document.querySelector('h1').textContent.startsWith('All is well')")
+            await page.until(SHOWN)
+
+
+async def test_nothing_is_loaded_from_elsewhere(devtools: str) -> None:
+    """The document and its events are all that goes over the wire, and the policy has no exception to make."""
+    async with opened(devtools, SCENES["rejected"]()) as page:
+        asked = [each["request"]["url"] for each in page.told("Network.requestWillBeSent")]
+        kinds = {url.partition(":")[0] if url.startswith("data:") else url.rpartition("/")[2] for url in asked}
+        assert kinds <= {"", "events", "data"}
+        assert _complaints(page) == []
+        # What would need an exception does not work.
+        for attempt in (
+            "document.body.append(Object.assign(document.createElement('script'), {text: 'hacked=1'}))",
+            "document.body.innerHTML = '<p>'",
+            "eval('hacked=1')",
+            "setTimeout('hacked=1')",
+        ):
+            await page.value(f"(() => {{ try {{ {attempt} }} catch {{}} }})()")
+        elsewhere = "fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'stopped')"
+        assert await page.value(elsewhere) == "stopped"
+        assert await page.value("typeof hacked") == "undefined"
+        assert "connect-src" in json.dumps(_complaints(page))
+
+
+async def test_a_foreign_page_cannot_read_it(devtools: str) -> None:
+    """Not by fetch, not as events, not in a frame, not as a script; each is refused before it is answered."""
+    foreign = response(b"<!doctype html><title>foreign</title>", "Content-Type: text/html")
+    async with served(SCENES["fresh"]()) as port, upstream(always(foreign)) as other, attached(devtools) as page:
+        own = f"http://127.0.0.1:{port}"
+        for address in (f"http://127.0.0.1:{other.port}/", f"http://localhost:{other.port}/"):
+            await page.open(address)
+            for path in ("/", "/events", "/status"):
+                for mode in ("cors", "no-cors"):
+                    asked = f"fetch('{own}{path}', {{mode: '{mode}'}}).then(() => 'read', () => 'refused')"
+                    assert await page.value(asked) == "refused"
+            events = f"(done) => {{ const e = new EventSource('{own}/events'); e.onopen = () => done('read'); "
+            assert await page.value(f"new Promise({events} e.onerror = () => done('refused'); }})") == "refused"
+            await page.value(
+                f"""new Promise((done) => {{
+                    const frame = document.createElement('iframe');
+                    frame.src = '{own}/'; frame.onload = done; document.body.append(frame);
+                }})"""
+            )
+            assert await page.value("document.querySelector('iframe').contentDocument") is None
+            answers = [each["response"] for each in page.told("Network.responseReceived")]
+            assert {each["status"] for each in answers if each["url"].startswith(own)} == {403}
+
+
+@pytest.mark.parametrize("width", [320, 400, 1600])
+async def test_nothing_has_to_be_scrolled_sideways(devtools: str, width: int) -> None:
+    """Also with long names, and with everything unfolded."""
+    scene = SCENES["rejected"]()
+    made = scene.process
+    made.statuses = [_renamed(status) for status in made.statuses]
+    made.routes = [RouteView(HOSTILE, f"/{HOSTILE}", HOSTILE, f"https://{HOSTILE}", HOSTILE)]
+    made.configured = [Setting(f"credentials.{HOSTILE}.api_key", HOSTILE, HOSTILE)]
+    made.config_source, made.listeners = f"/{HOSTILE}", [HOSTILE]
+    async with opened(devtools, scene, width) as page:
+        await page.value("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        assert await page.value("document.documentElement.scrollWidth") <= width
+        assert await page.value("document.querySelectorAll('main img, main script').length") == 0
+        assert await page.value("typeof hacked") == "undefined"
+        assert HOSTILE in await page.value("document.querySelector('#routes').textContent")
+        assert _complaints(page) == []
+
+
+def _renamed(status: CredentialStatus) -> CredentialStatus:
+    return replace(status, name=HOSTILE + status.name, source=HOSTILE, error=HOSTILE, remedy=HOSTILE)
+
+
+async def test_dark_changes_the_colours_and_all_can_be_read(devtools: str) -> None:
+    """Text stands out from what is behind it by 4.5 to 1 in both schemes (WCAG 2.2, 1.4.3)."""
+    papers = []
+    for dark in (False, True):
+        async with opened(devtools, SCENES["rejected"](), dark=dark) as page:
+            papers.append(await page.value("getComputedStyle(document.documentElement).backgroundColor"))
+            pale = await page.value(_CONTRASTS)
+            assert pale == []
+    assert papers[0] != papers[1]
+
+
+# Every text with the nearest background behind it; those whose contrast is too low. (Zeroes in a legend are meant to
+# be pale: the number that counts stands above them.)
+_CONTRASTS = """(() => {
+    const numbers = (colour) => colour.match(/[0-9.]+/g).map(Number);
+    const light = (colour) => {
+        const part = (value) => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+        const [red, green, blue] = numbers(colour).map(part);
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    };
+    const behind = (element) => {
+        for (let each = element; each; each = each.parentElement) {
+            const colour = getComputedStyle(each).backgroundColor;
+            if (numbers(colour)[3] !== 0) return colour;
+        }
+    };
+    const found = new Set();
+    const texts = document.createTreeWalker(document.querySelector('body'), NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const element = texts.currentNode.parentElement;
+        if (!texts.currentNode.data.trim() || element.closest('script, noscript, .zero') || !element.getClientRects().length) continue;
+        const style = getComputedStyle(element);
+        const [high, low] = [light(element.closest('svg') ? style.fill : style.color), light(behind(element))].sort((a, b) => b - a);
+        if ((high + 0.05) / (low + 0.05) < 4.5) found.add(element.outerHTML.slice(0, 80));
+    }
+    return [...found];
+})()"""  # noqa: E501
+
+
+async def test_the_keyboard_reaches_everything(devtools: str) -> None:
+    """In the order of the page, with a ring around what has the focus; what is folded opens by Enter."""
+    async with opened(devtools, SCENES["failing"]()) as page:
+        wanted = await page.value(
+            "[...document.querySelectorAll('a, summary')].filter((each) => each.getClientRects().length).length"
+        )
+        reached = []
+        for _ in range(wanted):
+            await page.press("Tab")
+            reached.append(
+                await page.value(
+                    "(({tagName, textContent}, {outlineStyle}) => [tagName, textContent, outlineStyle])"
+                    "(document.activeElement, getComputedStyle(document.activeElement))"
+                )
+            )
+        assert reached[0][:2] == ["A", "Skip to the credentials"]
+        assert {tag for tag, _, _ in reached} == {"A", "SUMMARY"}
+        assert {outline for _, _, outline in reached} == {"solid"}
+        assert await page.value("document.activeElement.textContent") == "/metrics"
+        await page.value("document.querySelector('.credential summary').focus()")
+        await page.press("Enter")
+        await page.until("document.querySelector('.credential details').open")
+        # What somebody has unfolded stays so when the next values come.
+        await page.value("window.before = document.querySelector('.credential details')")
+        await page.until("document.querySelector('.credential .left').textContent.includes('min')")
+        assert await page.value("before.isConnected && before.open")
+
+
+async def test_a_screen_reader_finds_its_way(devtools: str) -> None:
+    """Landmarks, headings in order, tables and drawings with names; and nothing moves for who wants no motion."""
+    async with opened(devtools, SCENES["rejected"]()) as page:
+        nodes = (await page.do("Accessibility.getFullAXTree"))["nodes"]
+        found = [
+            (node["role"]["value"], node.get("name", {}).get("value", ""), node.get("properties", []))
+            for node in nodes
+            if not node["ignored"]
+        ]
+        roles = [role for role, _, _ in found]
+        assert {"banner", "main", "contentinfo", "navigation", "status"} <= set(roles)
+        levels = [
+            prop["value"]["value"]
+            for role, _, properties in found
+            if role == "heading"
+            for prop in properties
+            if prop["name"] == "level"
+        ]
+        assert levels[0] == 1 and all(after <= before + 1 for before, after in pairwise(levels))
+        for kind, least in (("table", 3), ("image", 4), ("region", 5)):
+            names = [name for role, name, _ in found if role in (kind, "img" if kind == "image" else kind)]
+            assert len(names) >= least and all(names), (kind, names)
+        assert any("Time line of giantcontext: obtained" in name for name in (each[1] for each in found))
+        motion = {"name": "prefers-reduced-motion", "value": "reduce"}
+        assert await page.value("getComputedStyle(document.querySelector('.live i')).animationName") == "breathe"
+        await page.do("Emulation.setEmulatedMedia", features=[motion])
+        assert await page.value("getComputedStyle(document.querySelector('.live i')).animationName") == "none"
+
+
+@pytest.mark.parametrize("count", [0, 40])
+async def test_none_and_many(devtools: str, count: int) -> None:
+    """It draws without a credential, and with more than anybody has."""
+    (one,) = SCENES["fresh"]().process.statuses
+    made = process(*(replace(one, name=f"credential-{number}") for number in range(count)))
+    if not count:
+        made.routes, made.configured = [RouteView("plain", "/", None, "http://127.0.0.1:9", None)], []
+    async with opened(devtools, Scene(made) if count else Scene(made, requests_a_bucket=0)) as page:
+        assert await page.value("document.querySelectorAll('.credential svg rect').length > 0") == (count > 0)
+        assert _complaints(page) == []
