@@ -142,7 +142,6 @@ function drawCard(card, credential) {
     at("details").hidden = !exchanges.length;
     at("tbody").replaceChildren(...[...exchanges].reverse().map(exchangeRow));
   });
-  drawTimeline(card);
 }
 
 function timeLeft(credential) {

@@ -179,6 +179,7 @@ OF_OPERATORS: Mapping[str, Scenario] = {
     "OpenMetrics": asks("/metrics", 200, "GET", "Accept: application/openmetrics-text; version=1.0.0", admin=True),
     "the status": asks("/status", 200, admin=True),
     "the page": asks("/", 200, admin=True),
+    "the page's events": lambda stage: _first_events(stage),
     "liveness": asks("/livez", 200, admin=True),
     "start-up": asks("/startupz", 503, admin=True),
     "readiness": asks("/readyz?verbose", 503, admin=True),
@@ -227,6 +228,16 @@ BREAKS: Mapping[str, tuple[str, Scenario]] = {
 }
 AT_THE_END = ("a drain", "both outputs", "every file")
 NAMES = (*OF_APPS, *OF_ENDPOINTS, *OF_OPERATORS, *OF_THE_GATE, *BREAKS, *AT_THE_END)
+
+
+async def _first_events(stage: Stage) -> bytes:
+    wire = Wire(*await asyncio.open_connection("127.0.0.1", stage.sidecar.admin_port, limit=2**20))
+    await wire.send(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % stage.sidecar.admin_port)
+    head = await wire.head()
+    events = [await wire.reader.readuntil(b"\n\n") for _ in range(2)]
+    wire.close()
+    assert b" 200 " in head and b"event: status" in events[1], head
+    return head + b"".join(events)
 
 
 async def _by_unix_socket(stage: Stage) -> bytes:

@@ -307,7 +307,8 @@ async def test_a_verdict_is_told_wherever_one_looks() -> None:
         assert held["reason"] == verdict["reason"] and held["remedy"] == verdict["remedy"]
         assert "administrator" in verdict["remedy"]
         assert told["credentials"][0]["error"] is None
-    assert page.count("administrator") == 2
+    # Of the route, of the credential's token, and of the request that was answered 401.
+    assert page.count("administrator") == 3
     assert b'sidecar_route_held_down{route="crm"} 1.0' in metrics
 
 

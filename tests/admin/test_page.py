@@ -1,0 +1,89 @@
+"""The document at `/`: it is whole, it lets nothing in, and what it is told stays text. (In a browser: tests/page.)"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from flit_core import buildapi  # type: ignore[import-untyped]
+
+from sidecar.admin.page import SCRIPTS
+from sidecar.admin.view import Reload, RouteView, Setting
+from tests.admin.running import MadeUpProcess, credential, running
+
+ROOT = Path(__file__).parents[2]
+
+
+def _policy(value: str) -> dict[str, str]:
+    return {name: sources for name, _, sources in (rule.partition(" ") for rule in value.split("; "))}
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+async def test_the_policy_lets_in_what_is_there_and_nothing_else() -> None:
+    """The style and the script, each by its hash; a connection to where it came from; and no frame around it."""
+    async with running(MadeUpProcess()) as admin:
+        answer = await admin.ask("/")
+    page = answer.body.decode()
+    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    assert _policy(answer.headers["content-security-policy"]) == {
+        "default-src": "'none'",
+        "style-src": _hash(style),
+        "script-src": _hash(script),
+        "connect-src": "'self'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+    }
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert (answer.headers["referrer-policy"], answer.headers["cross-origin-opener-policy"]) == (
+        "no-referrer",
+        "same-origin",
+    )
+    assert "style=" not in page and not re.search(r"\son[a-z]+=", page)
+    assert set(re.findall(r"https?://[^\s\"'`<]+", page)) == {"http://www.w3.org/2000/svg", "https://api.example.com"}
+
+
+async def test_what_it_is_told_stays_data() -> None:
+    """A hostile name ends no element, and comes back as it was."""
+    hostile = "</script><script>alert(1)</script><!--&lt;"
+    process = MadeUpProcess(
+        [credential(hostile, "expired", usable=False, error=hostile)],
+        routes=[RouteView(hostile, hostile, hostile, hostile, hostile)],
+        config_source=hostile,
+        listeners=[hostile],
+        last_reload=Reload(0.0, hostile),
+        configured=[Setting(hostile, hostile, hostile)],
+    )
+    async with running(process) as admin:
+        page = (await admin.ask("/")).body.decode()
+    (data,) = re.findall(r'<script type="application/json" id="first">(.*?)</script>', page, re.DOTALL)
+    assert "<" not in data and "alert(1)" not in page.replace(data, "")
+    told = json.loads(data)
+    assert told["status"]["config_source"] == told["status"]["credentials"][0]["error"] == hostile
+    assert told["settings"][0]["key"] == hostile
+
+
+async def test_it_stays_small() -> None:
+    """With all that it is drawn by; what it weighs goes over loopback, and into the memory of whoever looks."""
+    async with running(MadeUpProcess()) as admin:
+        assert len((await admin.ask("/")).body) < 60_000
+
+
+def test_the_wheel_holds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever installs the package can look at the page."""
+    monkeypatch.chdir(ROOT)
+    with zipfile.ZipFile(tmp_path / buildapi.build_wheel(str(tmp_path))) as wheel:
+        held = set(wheel.namelist())
+    assert {f"sidecar/admin/{name}" for name in ("page.html", "page.css", *SCRIPTS)} <= held
