@@ -198,7 +198,13 @@ class App:
 
         assert self._admin_socket is not None  # noqa: S101  # bound first thing
         admin = self._config.admin
-        endpoints = Endpoints(self, Metrics(self).render, quit_enabled=admin.quit, clock=self._clock)
+        endpoints = Endpoints(
+            self,
+            Metrics(self).render,
+            quit_enabled=admin.quit,
+            clock=self._clock,
+            page=admin.listen.is_loopback,
+        )
         self._admin = AdminServer(
             endpoints, self._tasks.spawn, loopback=admin.listen.is_loopback, own_hosts=self._config.gate.hosts
         )

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sidecar.errors import Answerable
 from sidecar.stats import METHODS, OTHER_METHOD
@@ -22,8 +21,7 @@ REJECTED = "rejected"
 _Kind = tuple[bytes, str, int, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(NamedTuple):
     """One kind of request that went wrong.
 
     `route` is "" where it came to none; `status` 0 where an answer was cut. `first_at` and `last_at` are wall-clock
@@ -36,7 +34,7 @@ class Trouble:
     reason: str
     detail: str
     remedy: str | None
-    count: int
+    times: int
     first_at: float
     last_at: float
 
@@ -80,8 +78,8 @@ class Troubles:
     def last(self) -> list[Trouble]:
         """Return each kind, the newest first."""
         return [
-            Trouble(method.decode(), route, status, reason, detail, remedy, count, first_at, last_at)
-            for (method, route, status, reason, detail), (count, first_at, last_at, remedy) in reversed(
+            Trouble(method.decode(), route, status, reason, detail, remedy, times, first_at, last_at)
+            for (method, route, status, reason, detail), (times, first_at, last_at, remedy) in reversed(
                 self._kinds.items()
             )
         ]

@@ -6,20 +6,22 @@ No way to a secret: it sees the process through a `View`, which has none.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
 from sidecar.admin.answer import Answer, of_json
 from sidecar.admin.describe import Described, credential, describe
-from sidecar.admin.events import CONTENT_TYPE as EVENTS_TYPE
-from sidecar.admin.events import Events
 from sidecar.admin.health import Reason, held_down, why_not_ready, without_first_token
 from sidecar.admin.problem import of_mistakes, problem
-from sidecar.admin.snapshot import Camera
 from sidecar.admin.view import View
 from sidecar.clock import Clock
 from sidecar.credentials.status import CredentialStatus
 from sidecar.errors import ConfigError, CredentialError, NothingToReload, StartError
 from sidecar.messages import RequestHead
+
+if TYPE_CHECKING:
+    from sidecar.admin.events import Events
+    from sidecar.admin.snapshot import Camera
 
 READ_METHODS = frozenset((b"GET", b"HEAD"))
 
@@ -34,6 +36,7 @@ class Endpoints:
         render_metrics: takes the Accept value, or None, and returns the metrics and their content type.
         quit_enabled: whether `POST /-/quit` acts.
         clock: wall and monotonic.
+        page: whether there is the page, with its events. Where nobody may see it, it costs nothing either.
     """
 
     def __init__(
@@ -43,14 +46,21 @@ class Endpoints:
         *,
         quit_enabled: bool,
         clock: Clock,
+        page: bool = True,
     ) -> None:
         self._view = view
         self._render_metrics = render_metrics
         self._quit_enabled = quit_enabled
         self._now = clock.wall
         self._started = False
-        self._camera = Camera(view, clock)
-        self.events = Events(self._camera.take)
+        self._camera: Camera | None = None
+        self.events: Events | None = None
+        if page:
+            from sidecar.admin.events import Events
+            from sidecar.admin.snapshot import Camera
+
+            self._camera = Camera(view, clock)
+            self.events = Events(self._camera.take)
         self._reads: dict[str, Callable[[Query], Answer]] = {
             "/": self._page,
             "/livez": self._livez,
@@ -67,7 +77,8 @@ class Endpoints:
 
     def sweep(self) -> None:
         """Keep the last quarter of an hour (called twice a second or so)."""
-        self._camera.sweep()
+        if self._camera is not None:
+            self._camera.sweep()
 
     def answer(self, head: RequestHead) -> Answer | Awaitable[Answer] | Events:
         """Return the answer to a request; for an order, what is to be awaited for it; for a page that looks, events."""
@@ -79,7 +90,7 @@ class Endpoints:
             return self._orders[path](query)
         is_credential = path.startswith("/readyz/")
         if not is_credential and path not in self._reads and path not in ("/metrics", "/events"):
-            return problem(404, "Not found", "There is no such path; / lists those there are.")
+            return _nothing_there()
         if head.method not in READ_METHODS:
             return _method_not_allowed(path, "GET, HEAD")
         if is_credential:
@@ -87,7 +98,7 @@ class Endpoints:
         if path == "/metrics":
             return self._metrics(head.fields.value(b"accept"))
         if path == "/events":
-            return Answer(200, b"", EVENTS_TYPE) if head.method == b"HEAD" else self.events
+            return self._events(head.method)
         return self._reads[path](query)
 
     # Health
@@ -144,7 +155,14 @@ class Endpoints:
     def _status(self, query: Query) -> Answer:
         return of_json(describe(self._view, self._now()))
 
+    def _events(self, method: bytes) -> Answer | Events:
+        if self.events is None:
+            return _nothing_there()
+        return Answer(200, b"", self.events.content_type) if method == b"HEAD" else self.events
+
     def _page(self, query: Query) -> Answer:
+        if self._camera is None:
+            return _nothing_there()
         from sidecar.admin import page  # not before somebody looks: a pod's start has no use for it
 
         fields = (
@@ -195,6 +213,10 @@ def _told(reasons: Iterable[Reason]) -> list[dict[str, object]]:
         {"credential": item.credential, "state": item.state, "reason": item.reason, "remedy": item.remedy}
         for item in reasons
     ]
+
+
+def _nothing_there() -> Answer:
+    return problem(404, "Not found", "There is no such path; / lists those there are.")
 
 
 def _method_not_allowed(path: str, allowed: str) -> Answer:

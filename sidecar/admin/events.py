@@ -23,7 +23,6 @@ TICK_S: Final = 1.0
 SILENCE_S: Final = 15.0
 # Between two looks passes at least this many times what a look takes: at most a fiftieth of the processor.
 _REST: Final = 50
-CONTENT_TYPE: Final = "text/event-stream; charset=utf-8"
 
 
 class Events:
@@ -32,6 +31,8 @@ class Events:
     Args:
         snapshot: returns what there is to see.
     """
+
+    content_type: Final = "text/event-stream; charset=utf-8"
 
     def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
         self._look = snapshot
@@ -61,7 +62,7 @@ class Events:
             )
         self._subscribers += 1
         try:
-            client.transport.write(Answer(200, b"", CONTENT_TYPE).rendered(close=True, sized=False))
+            client.transport.write(Answer(200, b"", self.content_type).rendered(close=True, sized=False))
             await self._send(client)
         finally:
             self._subscribers -= 1

@@ -16,7 +16,6 @@ from typing import Any, Protocol, TypeVar
 from sidecar.admin.admission import Admission
 from sidecar.admin.answer import Answer
 from sidecar.admin.endpoints import Endpoints
-from sidecar.admin.events import Events
 from sidecar.admin.problem import of_error, problem
 from sidecar.dataplane.client import ClientConnection
 from sidecar.dataplane.door import Door
@@ -72,7 +71,6 @@ class AdminServer:
         self._endpoints = endpoints
         self._spawn = spawn
         self._admission = Admission(loopback=loopback)
-        self._loopback = loopback
         self._own_hosts = own_hosts
         self._bound: list[str] = []
         self._port: int | None = None
@@ -107,15 +105,15 @@ class AdminServer:
     def sweep(self, now: float) -> None:
         """End what is past its deadline."""
         self._listener.sweep(now)
-        if self._loopback:  # elsewhere nobody sees the page
-            self._endpoints.sweep()
+        self._endpoints.sweep()
 
     async def stop(self) -> None:
         """Close the socket and every connection; an answer under way has half a second."""
         if self._server is not None:
             self._server.close()
             self._server = None
-        self._endpoints.events.end()
+        if self._endpoints.events is not None:
+            self._endpoints.events.end()
         self._listener.drain()
         await self._listener.emptied(_GRACE_S)
 
@@ -140,11 +138,11 @@ class AdminServer:
         try:
             self._admission.admit(head, client.authorities)
             answer = self._endpoints.answer(head)
-            if isinstance(answer, Events):
+            if isinstance(answer, Awaitable):
+                answer = await self._carried_out(answer)
+            elif not isinstance(answer, Answer):
                 await answer.serve(client)
                 return False
-            if not isinstance(answer, Answer):
-                answer = await self._carried_out(answer)
         except Answerable as error:
             return self._send(client, head, of_error(error), close=error.closes)
         except Exception:

@@ -172,7 +172,7 @@ def _trouble(trouble: Trouble) -> Shown:
         "reason": trouble.reason,
         "detail": trouble.detail,
         "remedy": trouble.remedy or advice(trouble.reason),
-        "count": trouble.count,
+        "count": trouble.times,
         "first_at": _moment(trouble.first_at),
         "last_at": _moment(trouble.last_at),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sidecar.credentials.status import CredentialStatus
 from sidecar.stats import Stats
@@ -35,8 +35,7 @@ class Reload:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One key of the configuration as it is in use.
 
     `value` holds no secret; `origin` is the file with its line, the flag, the environment variable, the preset, or

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os.path
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sidecar.credentials.rules import ExchangeRules, Injection, RefreshRules, RejectedRules
 from sidecar.dataplane.limits import PoolLimits, Timeouts
@@ -197,8 +197,7 @@ class LogConfig:
     access: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """A key that was written somewhere: its value as people may see it, and where it was written."""
 
     key: str

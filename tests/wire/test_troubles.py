@@ -37,7 +37,7 @@ async def test_an_answer_that_was_cut_has_no_status() -> None:
         await wire.send(running.ask_bytes())
         await wire.ended()
         (trouble,) = running.app.troubles.last()
-    assert (trouble.status, trouble.reason, trouble.count) == (0, "body", 1)
+    assert (trouble.status, trouble.reason, trouble.times) == (0, "body", 1)
 
 
 async def test_a_rejection_that_reached_the_app_is_told_with_what_helps() -> None:
@@ -76,7 +76,7 @@ def test_a_flood_takes_one_place() -> None:
         now[0] += 1
         troubles.note(Refused("often"), method=b"GET")
     often, rare = troubles.last()
-    assert (often.count, often.first_at, often.last_at, rare.count) == (1000, 1.0, 1000.0, 1)
+    assert (often.times, often.first_at, often.last_at, rare.times) == (1000, 1.0, 1000.0, 1)
     for number in range(2 * MOST_KINDS):
         troubles.note(Refused(f"kind {number}"))
     assert [one.detail for one in troubles.last()] == [f"kind {number}" for number in reversed(range(50, 100))]
