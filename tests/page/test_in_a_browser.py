@@ -161,8 +161,7 @@ async def test_dark_changes_the_colours_and_all_can_be_read(devtools: str) -> No
     assert papers[0] != papers[1]
 
 
-# Every text with the nearest background behind it; those whose contrast is too low. (Zeroes in a legend are meant to
-# be pale: the number that counts stands above them.)
+# Every text with the nearest background behind it; those whose contrast is too low.
 _CONTRASTS = """(() => {
     const numbers = (colour) => colour.match(/[0-9.]+/g).map(Number);
     const light = (colour) => {
@@ -180,7 +179,7 @@ _CONTRASTS = """(() => {
     const texts = document.createTreeWalker(document.querySelector('body'), NodeFilter.SHOW_TEXT);
     while (texts.nextNode()) {
         const element = texts.currentNode.parentElement;
-        if (!texts.currentNode.data.trim() || element.closest('script, noscript, .zero') || !element.getClientRects().length) continue;
+        if (!texts.currentNode.data.trim() || element.closest('script, noscript') || !element.getClientRects().length) continue;
         const style = getComputedStyle(element);
         const [high, low] = [light(element.closest('svg') ? style.fill : style.color), light(behind(element))].sort((a, b) => b - a);
         if ((high + 0.05) / (low + 0.05) < 4.5) found.add(element.outerHTML.slice(0, 80));

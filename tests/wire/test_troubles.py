@@ -77,6 +77,8 @@ def test_a_flood_takes_one_place() -> None:
         troubles.note(Refused("often"), method=b"GET")
     often, rare = troubles.last()
     assert (often.times, often.first_at, often.last_at, rare.times) == (1000, 1.0, 1000.0, 1)
+    troubles.note(Refused("rare"), method=b"GET", route="crm")
+    assert [one.detail for one in troubles.last()] == ["rare", "often"]
     for number in range(2 * MOST_KINDS):
         troubles.note(Refused(f"kind {number}"))
     assert [one.detail for one in troubles.last()] == [f"kind {number}" for number in reversed(range(50, 100))]
