@@ -8,6 +8,7 @@ rule: however many look, and however slowly they read, it costs the process a bo
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from time import perf_counter
 from typing import Final
@@ -23,6 +24,8 @@ TICK_S: Final = 1.0
 SILENCE_S: Final = 15.0
 # Between two looks passes at least this many times what a look takes: at most a fiftieth of the processor.
 _REST: Final = 50
+
+_log = logging.getLogger(__name__)
 
 
 class Events:
@@ -60,13 +63,17 @@ class Events:
             raise Overloaded(
                 f"{MOST_SUBSCRIBERS} pages look already: close one of them", reason="pages", retry_after_s=10
             )
+        self._now()  # what breaks is answered as on any other path, as long as there is no answer
         self._subscribers += 1
         try:
             client.transport.write(Answer(200, b"", self.content_type).rendered(close=True, sized=False))
             await self._send(client)
+        except Exception:
+            _log.exception("the page's events have ended")
+            client.abort()
         finally:
             self._subscribers -= 1
-        client.finish()
+        client.close()
 
     async def _send(self, client: ClientConnection) -> None:
         status, settings, silent_s = "", "", 0.0

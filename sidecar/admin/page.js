@@ -325,8 +325,8 @@ function listen() {
     connected("on", "Live");
     draw();
   });
-  source.addEventListener("end", () => lost("It has stopped"));
-  source.onerror = () => lost("Not connected");
+  source.addEventListener("end", () => lost("has stopped"));
+  source.onerror = () => lost("does not answer");
 }
 
 function hush() {
@@ -335,10 +335,16 @@ function hush() {
   live.source = null;
 }
 
-function lost(text) {
+// What is on the page is old from now on, and says so at its top.
+function lost(what) {
   hush();
-  connected("off", `${text}; trying again`);
+  connected("off", "Not live; trying again");
   document.documentElement.dataset.level = "waiting";
+  shown.delete("verdict");
+  say(find("verdict"), `The sidecar ${what}.`);
+  say(find("lead"), `What follows is as it was at ${moment(status.now, now())}.`);
+  document.title = `It ${what} · Sidecar`;
+  when("icon", "waiting", () => find("icon").setAttribute("href", icon("waiting")));
   live.timer = setTimeout(listen, live.wait_s * 1000);
   live.wait_s = Math.min(10, live.wait_s * 2);
 }
@@ -349,4 +355,4 @@ addEventListener("pagehide", hush);
 addEventListener("resize", () => { drawCharts(); tick(); });
 setInterval(() => { if (!document.hidden) tick(); }, 1000);
 draw();
-listen();
+if (!document.hidden) listen();

@@ -117,9 +117,22 @@ async def test_the_end_is_told_and_holds_nothing_up() -> None:
             await event(wire)
         began_at = monotonic()
         await running.app.stop()
-        assert monotonic() - began_at < 1.0
+        assert monotonic() - began_at < 0.4
         rest = (await wire.rest()).decode()
         assert rest.endswith("event: end\ndata: {}\n\n")
+
+
+async def test_what_breaks_ends_the_events_and_nothing_else(quick: None, caplog: pytest.LogCaptureFixture) -> None:
+    """No word of what broke is in them; before they have begun it is a 500 like any other."""
+    process = MadeUpProcess()
+    async with running(process) as admin, looking(admin.port) as wire:
+        await wire.head()
+        process.broken = True
+        assert b"HTTP/1.1" not in await wire.ended()
+        assert (await admin.ask("/events")).status == 500
+        process.broken = False
+        assert (await admin.ask("/livez")).status == 200
+    assert "RuntimeError" in caplog.text
 
 
 async def test_a_page_that_reads_nothing_is_not_written_to_for_ever(quick: None) -> None:
