@@ -256,6 +256,7 @@ function drawChart(figure, series, title) {
   figure.querySelector(".legend").replaceChildren(...sums.map(([[, kind, word], sum]) => make("li", {class: sum ? kind : `${kind} zero`}, make("b", {}, counted.format(sum)), ` ${word}`)));
   const svg = figure.querySelector("svg");
   const width = svg.clientWidth;
+  if (width <= LEFT) return; // nothing is to be seen, as in the moment of a change of size
   svg.setAttribute("viewBox", `0 0 ${width} ${PLOT_HEIGHT + 28}`);
   svg.setAttribute("aria-label", `${title} in the last quarter of an hour: ${sums.map(([[, , word], sum]) => `${counted.format(sum)} ${word}`).join(", ")}.`);
   svg.replaceChildren(...bars(traffic, series, width));
