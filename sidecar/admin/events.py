@@ -1,8 +1,8 @@
 """`/events`: the page's live values as server-sent events, for a few pages at a time.
 
 Source: the HTML standard, 9.2. `status` has all that moves, and is sent when something has moved;
-`settings` when a page comes and after each reload; `end` when the admin listener closes. The
-rule: however many look, and however slowly they read, it costs the process a bounded share.
+`settings` when a page comes and after each reload; `alive` where nothing else was for long; `end` when the
+admin listener closes. The rule: however many look, and however slowly they read, it costs the process a bounded share.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from sidecar.errors import Overloaded
 
 MOST_SUBSCRIBERS: Final = 8
 TICK_S: Final = 1.0
-# A comment at least this often: a page's end shows when it is written to, and proxies in between see life.
+# Something is sent at least this often: a page that is gone shows when it is written to, and one that is there knows that
+# we are. (page_live.js waits for it.)
 SILENCE_S: Final = 15.0
 # Between two looks passes at least this many times what a look takes: at most a fiftieth of the processor.
 _REST: Final = 50
@@ -88,7 +89,7 @@ class Events:
                 client.transport.write(_event("status", seen.whole))
             elif silent_s >= SILENCE_S:
                 silent_s = 0.0
-                client.transport.write(b":\n\n")
+                client.transport.write(_event("alive", "{}"))
             if not client.writable:
                 await client.drained()
             await self._rest()

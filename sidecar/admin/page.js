@@ -1,19 +1,10 @@
-// The document: written anew from each status, and live by server-sent events. Values are written as text only.
+// The document: written anew from each status. Values are written as text only.
 
 const find = (id) => document.getElementById(id);
 const first = JSON.parse(find("first").textContent);
 let status = first.status;
 let settings = first.settings;
 let ahead_s = 0; // how far the sidecar's clock is ahead of this browser's
-
-const SERIES = {
-  requests: [
-    ["ok", "c-ok", "answered"], ["client_error", "c-client", "with 4xx"],
-    ["server_error", "c-server", "with 5xx"], ["aborted", "c-cut", "cut or left"],
-  ],
-  refusals: [["rejected", "c-rejected", "rejected by the upstream"], ["refused", "c-refused", "refused here"]],
-};
-const CHARTS = {requests: "Requests", refusals: "Rejections and refusals"};
 
 function now() {
   return Date.now() / 1000 + ahead_s;
@@ -74,12 +65,15 @@ function drawHead() {
 
 function icon(level) {
   const fill = {good: "0d7a68", warn: "b7791f", bad: "c8372d", waiting: "7a7f87"}[level];
-  return `data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="6" fill="%23${fill}"/></svg>`;
+  const drawing = `<circle cx="8" cy="8" r="6" fill="%23${fill}"/>`;
+  return `data:image/svg+xml,<svg xmlns="${SVG}" viewBox="0 0 16 16">${drawing}</svg>`;
 }
 
 // A sentence of ours, in which backticks mark what is code.
 function prose(text) {
-  return sentence(text).split("`").map((part, at) => (at % 2 ? make("code", {}, part) : part));
+  return sentence(text)
+    .split("`")
+    .map((part, at) => (at % 2 ? make("code", {}, part) : part));
 }
 
 function notice([whose, reason, remedy]) {
@@ -94,7 +88,8 @@ function drawFacts() {
     ["Runs since", since(status.started_at, "clock"), " (", since(status.started_at, "span"), ")"],
     ["Configured by", status.config_source || "flags and environment"],
   ];
-  if (status.reload) facts.push(["Last reload", since(status.reload.at), status.reload.error ? ", not taken" : ", taken"]);
+  if (status.reload)
+    facts.push(["Last reload", since(status.reload.at), status.reload.error ? ", not taken" : ", taken"]);
   find("facts").replaceChildren(...facts.map(fact));
 }
 
@@ -108,20 +103,29 @@ function drawCredentials() {
   const list = find("credential-list");
   const known = new Map([...list.children].map((card) => [card.dataset.name, card]));
   const cards = status.credentials.map((credential) => known.get(credential.name) || newCard(credential));
-  if (cards.length !== list.children.length || cards.some((card, at) => card !== list.children[at])) list.replaceChildren(...cards);
+  if (cards.length !== list.children.length || cards.some((card, at) => card !== list.children[at]))
+    list.replaceChildren(...cards);
   find("no-credentials").hidden = cards.length > 0;
   status.credentials.forEach((credential, at) => drawCard(cards[at], credential));
 }
 
 function newCard(credential) {
-  const table = make("table", {class: "stack past", role: "table"},
+  const table = make(
+    "table",
+    {class: "stack past", role: "table"},
     make("caption", {class: "unseen"}, `Exchanges of ${credential.name}, the newest first`),
-    make("thead", {role: "rowgroup"}, row("th", ["When", "Why", "Outcome", "Took"])), make("tbody", {role: "rowgroup"}));
-  return make("article", {class: "credential", "data-name": credential.name},
+    make("thead", {role: "rowgroup"}, row("th", ["When", "Why", "Outcome", "Took"])),
+    make("tbody", {role: "rowgroup"}),
+  );
+  return make(
+    "article",
+    {class: "credential", "data-name": credential.name},
     make("header", {}, make("h3", {}, credential.name), make("span", {class: "state"}), make("p", {class: "left"})),
     shape("svg", {class: "timeline", role: "img"}),
-    make("dl", {class: "facts"}), make("div", {class: "notices"}),
-    make("details", {}, make("summary", {}), table));
+    make("dl", {class: "facts"}),
+    make("div", {class: "notices"}),
+    make("details", {}, make("summary", {}), table),
+  );
 }
 
 function drawCard(card, credential) {
@@ -138,7 +142,8 @@ function drawCard(card, credential) {
     at(".notices").replaceChildren(...notices.map(notice));
     const {exchanges} = credential;
     const failed = exchanges.filter((each) => each.outcome !== "ok").length;
-    say(at("summary"), `${plural(exchanges.length, "exchange", "exchanges")} remembered${failed ? `, ${counted.format(failed)} failed` : ""}`);
+    const remembered = `${plural(exchanges.length, "exchange", "exchanges")} remembered`;
+    say(at("summary"), failed ? `${remembered}, ${counted.format(failed)} failed` : remembered);
     at("details").hidden = !exchanges.length;
     at("tbody").replaceChildren(...[...exchanges].reverse().map(exchangeRow));
   });
@@ -156,7 +161,9 @@ function credentialFacts(credential) {
   if (credential.obtained_at) facts.push(["Obtained", ...both(credential.obtained_at)]);
   if (credential.next_refresh_at) facts.push([refreshWord(credential), ...both(credential.next_refresh_at)]);
   if (credential.expires_at) facts.push([credential.usable ? "Expires" : "Expired", ...both(credential.expires_at)]);
-  const print = credential.fingerprint ? [make("small", {}, "fingerprint ", make("code", {}, credential.fingerprint))] : [];
+  const print = credential.fingerprint
+    ? [make("small", {}, "fingerprint ", make("code", {}, credential.fingerprint))]
+    : [];
   facts.push(["API key", credential.source, ...print]);
   return facts;
 }
@@ -168,8 +175,17 @@ function refreshWord(credential) {
 
 function exchangeRow(exchange) {
   const detail = exchange.detail ? [make("small", {}, sentence(exchange.detail))] : [];
-  const outcome = make("span", {class: exchange.outcome === "ok" ? "good" : "bad"}, OUTCOMES[exchange.outcome] || exchange.outcome);
-  return row("td", [since(exchange.at, "clock"), TRIGGERS[exchange.trigger] || exchange.trigger, [outcome, ...detail], `${counted.format(exchange.duration_s)} s`]);
+  const outcome = make(
+    "span",
+    {class: exchange.outcome === "ok" ? "good" : "bad"},
+    OUTCOMES[exchange.outcome] || exchange.outcome,
+  );
+  return row("td", [
+    since(exchange.at, "clock"),
+    TRIGGERS[exchange.trigger] || exchange.trigger,
+    [outcome, ...detail],
+    `${counted.format(exchange.duration_s)} s`,
+  ]);
 }
 
 function drawTimeline(card) {
@@ -186,7 +202,9 @@ function drawTimeline(card) {
 
 function row(kind, cells, heads = []) {
   const role = kind === "th" ? "columnheader" : "cell";
-  const made = cells.map((cell, at) => make(kind, {role, ...(kind === "th" ? {scope: "col"} : {"data-head": heads[at] || ""})}, ...[cell].flat()));
+  const made = cells.map((cell, at) =>
+    make(kind, {role, ...(kind === "th" ? {scope: "col"} : {"data-head": heads[at] || ""})}, ...[cell].flat()),
+  );
   return make("tr", {role: "row"}, ...made);
 }
 
@@ -198,10 +216,19 @@ function drawTroubles() {
 }
 
 function troubleRow(trouble) {
-  const often = trouble.count > 1 ? [make("small", {}, `${counted.format(trouble.count)} times since `, since(trouble.first_at, "clock"))] : [];
-  const request = [make("b", {}, trouble.method || "Unreadable"), make("small", {}, trouble.route || "before any route")];
+  const often =
+    trouble.count > 1
+      ? [make("small", {}, `${counted.format(trouble.count)} times since `, since(trouble.first_at, "clock"))]
+      : [];
+  const request = [
+    make("b", {}, trouble.method || "Unreadable"),
+    make("small", {}, trouble.route || "before any route"),
+  ];
   const answer = make("span", {class: "code"}, trouble.status ? String(trouble.status) : "cut");
-  const why = [make("span", {}, ...prose(trouble.detail)), ...(trouble.remedy ? [make("small", {}, ...prose(trouble.remedy))] : [])];
+  const why = [
+    make("span", {}, ...prose(trouble.detail)),
+    ...(trouble.remedy ? [make("small", {}, ...prose(trouble.remedy))] : []),
+  ];
   return row("td", [[since(trouble.last_at), ...often], request, answer, why]);
 }
 
@@ -211,9 +238,20 @@ function drawRoutes() {
 
 function routeRow(route) {
   const matches = `${route.host || ""}${route.path} → ${route.upstream}`;
-  const held = route.held_down ? [make("small", {class: "bad"}, "held down, ends ", since(route.held_down.ends_at))] : [];
-  const name = [make("b", {}, route.name), make("small", {}, matches), make("small", {}, route.credential ? `credential ${route.credential}` : "no credential"), ...held];
-  const made = row("td", [name, counted.format(route.requests), counted.format(route.failed), counted.format(route.rejected)], ["", "requests", "failed", "rejected"]);
+  const held = route.held_down
+    ? [make("small", {class: "bad"}, "held down, ends ", since(route.held_down.ends_at))]
+    : [];
+  const name = [
+    make("b", {}, route.name),
+    make("small", {}, matches),
+    make("small", {}, route.credential ? `credential ${route.credential}` : "no credential"),
+    ...held,
+  ];
+  const made = row(
+    "td",
+    [name, counted.format(route.requests), counted.format(route.failed), counted.format(route.rejected)],
+    ["", "requests", "failed", "rejected"],
+  );
   for (const cell of [...made.cells].slice(1)) cell.classList.add("number");
   return made;
 }
@@ -229,7 +267,9 @@ function drawSettings() {
     find("no-settings").hidden = settings.length > 0;
     find("defaults").hidden = !defaults.length;
     say(find("defaults").querySelector("summary"), `${plural(defaults.length, "key", "keys")} at the default`);
-    find("defaults").querySelector("tbody").replaceChildren(...rows(defaults));
+    find("defaults")
+      .querySelector("tbody")
+      .replaceChildren(...rows(defaults));
   });
 }
 
@@ -239,121 +279,3 @@ function settingRow(setting, print) {
   const key = make("code", {}, make("i", {}, setting.key.slice(0, cut)), setting.key.slice(cut));
   return row("td", [key, value, make("span", {class: "origin"}, setting.origin)]);
 }
-
-// Charts
-
-function drawCharts() {
-  for (const id of Object.keys(CHARTS)) when(id, [status.traffic, find(id).clientWidth], () => drawChart(find(id), SERIES[id], CHARTS[id]));
-}
-
-function drawChart(figure, series, title) {
-  const {traffic} = status;
-  if (!figure.firstChild) figure.append(...newChart(title));
-  const total = ([column]) => traffic[column].reduce((sum, value) => sum + value, 0);
-  const sums = series.map((each) => [each, total(each)]);
-  const all = sums.reduce((sum, [, value]) => sum + value, 0);
-  say(figure.querySelector(".sum"), counted.format(all));
-  figure.querySelector(".legend").replaceChildren(...sums.map(([[, kind, word], sum]) => make("li", {class: sum ? kind : `${kind} zero`}, make("b", {}, counted.format(sum)), ` ${word}`)));
-  const svg = figure.querySelector("svg");
-  const width = svg.clientWidth;
-  if (width <= LEFT) return; // nothing is to be seen, as in the moment of a change of size
-  svg.setAttribute("viewBox", `0 0 ${width} ${PLOT_HEIGHT + 28}`);
-  svg.setAttribute("aria-label", `${title} in the last quarter of an hour: ${sums.map(([[, , word], sum]) => `${counted.format(sum)} ${word}`).join(", ")}.`);
-  svg.replaceChildren(...bars(traffic, series, width));
-  svg.onpointermove = (event) => point(figure, series, event.offsetX, width);
-  svg.onpointerleave = () => say(figure.querySelector(".reading"), "");
-  figure.querySelector("thead").replaceChildren(row("th", ["Until", ...series.map((each) => each[2])]));
-  figure.querySelector("tbody").replaceChildren(...minutes(traffic, series));
-}
-
-function newChart(title) {
-  return [
-    make("figcaption", {}, make("h3", {}, title), make("b", {class: "sum"}), make("span", {class: "reading"})),
-    shape("svg", {role: "img"}), make("ul", {class: "legend"}),
-    make("details", {}, make("summary", {}, "As a table"), make("table", {}, make("caption", {class: "unseen"}, `${title} by the minute`), make("thead", {}), make("tbody", {}))),
-  ];
-}
-
-function point(figure, series, x, width) {
-  const {traffic} = status;
-  const count = traffic[series[0][0]].length;
-  const at = Math.floor(((x - LEFT) / (width - LEFT)) * count);
-  say(figure.querySelector(".reading"), at >= 0 && at < count ? bucketWords(traffic, series, at) : "");
-}
-
-function minutes(traffic, series) {
-  const each = 60 / traffic.bucket_s;
-  const count = traffic[series[0][0]].length;
-  const rows = [];
-  for (let until = count; until > 0; until -= each) {
-    const sums = series.map(([column]) => traffic[column].slice(until - each, until).reduce((sum, value) => sum + value, 0));
-    const at = traffic.ends_at - (count - until) * traffic.bucket_s;
-    rows.push(row("td", [moment(at, at), ...sums.map((sum) => counted.format(sum))]));
-  }
-  return rows;
-}
-
-// Live
-
-const live = {source: null, timer: 0, wait_s: 1};
-
-function draw() {
-  drawHead();
-  drawCredentials();
-  drawCharts();
-  drawTroubles();
-  drawRoutes();
-  drawSettings();
-  tick();
-}
-
-function connected(state, text) {
-  find("live").dataset.live = state;
-  say(find("live").lastElementChild, text);
-}
-
-function listen() {
-  hush();
-  const source = new EventSource("/events");
-  live.source = source;
-  source.addEventListener("settings", (event) => { settings = JSON.parse(event.data); });
-  source.addEventListener("status", (event) => {
-    const before = status.version;
-    status = JSON.parse(event.data);
-    if (status.version !== before) location.reload(); // another program, with another page
-    ahead_s = status.now - Date.now() / 1000;
-    live.wait_s = 1;
-    connected("on", "Live");
-    draw();
-  });
-  source.addEventListener("end", () => lost("has stopped"));
-  source.onerror = () => lost("does not answer");
-}
-
-function hush() {
-  clearTimeout(live.timer);
-  if (live.source) live.source.close();
-  live.source = null;
-}
-
-// What is on the page is old from now on, and says so at its top.
-function lost(what) {
-  hush();
-  connected("off", "Not live; trying again");
-  document.documentElement.dataset.level = "waiting";
-  shown.delete("verdict");
-  say(find("verdict"), `The sidecar ${what}.`);
-  say(find("lead"), `What follows is as it was at ${moment(status.now, now())}.`);
-  document.title = `It ${what} · Sidecar`;
-  when("icon", "waiting", () => find("icon").setAttribute("href", icon("waiting")));
-  live.timer = setTimeout(listen, live.wait_s * 1000);
-  live.wait_s = Math.min(10, live.wait_s * 2);
-}
-
-// A page that nobody sees costs nothing.
-document.addEventListener("visibilitychange", () => (document.hidden ? hush() : listen()));
-addEventListener("pagehide", hush);
-addEventListener("resize", () => { drawCharts(); tick(); });
-setInterval(() => { if (!document.hidden) tick(); }, 1000);
-draw();
-if (!document.hidden) listen();

@@ -16,7 +16,7 @@ from typing import Final
 from sidecar.admin.snapshot import Snapshot
 
 # In the order in which they are run, as one script.
-SCRIPTS: Final = ("page_words.js", "page_drawing.js", "page.js")
+SCRIPTS: Final = ("page_words.js", "page_drawing.js", "page.js", "page_charts.js", "page_live.js")
 # Inside a script element, what could end it or begin a comment (the HTML standard, 13.2.5.20); it is JSON all the same.
 _ESCAPES: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 
@@ -60,7 +60,7 @@ def _style() -> str:
 
 
 def _script() -> str:
-    return "".join(map(_read, SCRIPTS))
+    return f"(() => {{\n{''.join(map(_read, SCRIPTS))}}})();\n"  # a page's own names are many: `status`, `name`, `top`
 
 
 def _hash(text: str) -> str:

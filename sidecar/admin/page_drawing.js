@@ -1,7 +1,26 @@
 // Drawings: a credential's time line, and bars over the last quarter of an hour. Each is drawn at the width it has.
 
 const SVG = "http://www.w3.org/2000/svg";
-const STEPS_S = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, DAY_S, 2 * DAY_S, 7 * DAY_S];
+const STEPS_S = [
+  5,
+  10,
+  15,
+  30,
+  60,
+  120,
+  300,
+  600,
+  900,
+  1800,
+  3600,
+  7200,
+  10800,
+  21600,
+  43200,
+  DAY_S,
+  2 * DAY_S,
+  7 * DAY_S,
+];
 
 function shape(name, attributes, ...children) {
   const made = document.createElementNS(SVG, name);
@@ -38,7 +57,12 @@ function timeline(credential, now, width) {
   const x = (at) => ((Math.min(Math.max(at, begin), end) - begin) / (end - begin)) * width;
   const parts = [bar(0, 26, width, 12, "t-track", 6), ...ticks(begin, end, x, width, now)];
   parts.push(...pastTokens(credential, begin, x), ...currentToken(credential, now, end, x));
-  parts.push(...marks(credential.exchanges.filter((each) => each.at >= begin), x));
+  parts.push(
+    ...marks(
+      credential.exchanges.filter((each) => each.at >= begin),
+      x,
+    ),
+  );
   const here = x(now);
   parts.push(shape("line", {x1: here.toFixed(1), x2: here.toFixed(1), y1: 15, y2: 47, class: "t-now"}));
   parts.push(label(Math.min(Math.max(here, 14), width - 14), 11, "now", "t-word t-here"));
@@ -91,7 +115,11 @@ function marks(exchanges, x) {
   for (let at = 0; at < exchanges.length; at += 1) {
     const from = at;
     while (near(exchanges[at], exchanges[at + 1], x)) at += 1;
-    parts.push(from === at ? mark(x(exchanges[at].at), exchanges[at]) : run(x(exchanges[from].at), x(exchanges[at].at), at - from + 1));
+    parts.push(
+      from === at
+        ? mark(x(exchanges[at].at), exchanges[at])
+        : run(x(exchanges[from].at), x(exchanges[at].at), at - from + 1),
+    );
   }
   return parts;
 }
@@ -102,7 +130,13 @@ function near(one, next, x) {
 
 function run(from, until, count) {
   const line = {x1: from.toFixed(1), x2: until.toFixed(1), y1: 32, y2: 32};
-  return shape("g", {}, shape("title", {}, `${count} failed exchanges`), shape("line", {...line, class: "t-run t-halo"}), shape("line", {...line, class: "t-run"}));
+  return shape(
+    "g",
+    {},
+    shape("title", {}, `${count} failed exchanges`),
+    shape("line", {...line, class: "t-run t-halo"}),
+    shape("line", {...line, class: "t-run"}),
+  );
 }
 
 function mark(where, exchange) {
@@ -116,10 +150,14 @@ function mark(where, exchange) {
 function timelineWords(credential, now) {
   const words = [];
   if (credential.obtained_at) words.push(`obtained ${away(credential.obtained_at, now)}`);
-  if (credential.next_refresh_at) words.push(`${credential.failures ? "next try" : "refresh planned"} ${away(credential.next_refresh_at, now)}`);
-  if (credential.expires_at) words.push(`${credential.expires_at < now ? "expired" : "expires"} ${away(credential.expires_at, now)}`);
+  if (credential.next_refresh_at)
+    words.push(`${credential.failures ? "next try" : "refresh planned"} ${away(credential.next_refresh_at, now)}`);
+  if (credential.expires_at)
+    words.push(`${credential.expires_at < now ? "expired" : "expires"} ${away(credential.expires_at, now)}`);
   const failed = credential.exchanges.filter((each) => each.outcome !== "ok").length;
-  words.push(`${plural(credential.exchanges.length, "exchange", "exchanges")} remembered, ${counted.format(failed)} failed`);
+  words.push(
+    `${plural(credential.exchanges.length, "exchange", "exchanges")} remembered, ${counted.format(failed)} failed`,
+  );
   return `Time line of ${credential.name}: ${words.join(", ")}.`;
 }
 
@@ -138,7 +176,15 @@ function bars(traffic, series, width) {
   const parts = [];
   const empty = Math.max(...sums) === 0;
   for (const value of empty ? [0] : [0, most / 2, most]) {
-    parts.push(shape("line", {x1: LEFT, x2: width, y1: y(value).toFixed(1), y2: y(value).toFixed(1), class: value ? "c-grid" : "c-base"}));
+    parts.push(
+      shape("line", {
+        x1: LEFT,
+        x2: width,
+        y1: y(value).toFixed(1),
+        y2: y(value).toFixed(1),
+        class: value ? "c-grid" : "c-base",
+      }),
+    );
     parts.push(label(LEFT - 7, (y(value) + 3.5).toFixed(1), counted.format(value), "t-word", "end"));
   }
   if (empty) parts.push(label(LEFT + (width - LEFT) / 2, y(most / 2) + 4, "None", "t-word"));
@@ -149,13 +195,31 @@ function bars(traffic, series, width) {
       if (!value) continue;
       const top = y(below + value);
       const height = Math.max(1.5, y(below) - top);
-      parts.push(bar(LEFT + at * room + room * 0.14, (y(below) - height).toFixed(1), room * 0.72, height.toFixed(1), kind, Math.min(1.5, room * 0.2)));
+      parts.push(
+        bar(
+          LEFT + at * room + room * 0.14,
+          (y(below) - height).toFixed(1),
+          room * 0.72,
+          height.toFixed(1),
+          kind,
+          Math.min(1.5, room * 0.2),
+        ),
+      );
       below += value;
     }
   }
   const span_min = (count * traffic.bucket_s) / 60;
   for (const ago of [15, 10, 5]) {
-    if (ago <= span_min) parts.push(label(LEFT + (width - LEFT) * (1 - ago / span_min), PLOT_HEIGHT + 24, `−${ago} min`, "t-word", ago === 15 ? "start" : "middle"));
+    if (ago <= span_min)
+      parts.push(
+        label(
+          LEFT + (width - LEFT) * (1 - ago / span_min),
+          PLOT_HEIGHT + 24,
+          `−${ago} min`,
+          "t-word",
+          ago === 15 ? "start" : "middle",
+        ),
+      );
   }
   parts.push(label(width, PLOT_HEIGHT + 24, "now", "t-word t-here", "end"));
   return parts;
@@ -172,6 +236,8 @@ function niceMost(value) {
 function bucketWords(traffic, series, at) {
   const count = traffic[series[0][0]].length;
   const until = traffic.ends_at - (count - 1 - at) * traffic.bucket_s;
-  const said = series.filter(([column]) => traffic[column][at]).map(([column, , word]) => `${counted.format(traffic[column][at])} ${word}`);
+  const said = series
+    .filter(([column]) => traffic[column][at])
+    .map(([column, , word]) => `${counted.format(traffic[column][at])} ${word}`);
   return `${moment(until - traffic.bucket_s, until)} to ${moment(until, until)}: ${said.join(", ") || "nothing"}`;
 }

@@ -1,7 +1,12 @@
 "use strict";
 // Words: moments, durations and the sentence at the top. Nothing here touches the document.
 
-const clock = new Intl.DateTimeFormat(undefined, {hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23"});
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
 const clockShort = new Intl.DateTimeFormat(undefined, {hour: "2-digit", minute: "2-digit", hourCycle: "h23"});
 const day = new Intl.DateTimeFormat(undefined, {weekday: "short", day: "numeric", month: "short"});
 const counted = new Intl.NumberFormat(undefined);
@@ -45,14 +50,26 @@ function sentence(text) {
 }
 
 const STATES = {
-  empty: "no token yet", fresh: "fresh", stale: "stale", expired: "expired", key_rejected: "key rejected",
+  empty: "no token yet",
+  fresh: "fresh",
+  stale: "stale",
+  expired: "expired",
+  key_rejected: "key rejected",
 };
 const OUTCOMES = {
-  ok: "brought a token", key_rejected: "key refused", rate_limited: "rate limited", server_error: "server error",
-  timeout: "timed out", network: "no connection", bad_response: "bad answer",
+  ok: "brought a token",
+  key_rejected: "key refused",
+  rate_limited: "rate limited",
+  server_error: "server error",
+  timeout: "timed out",
+  network: "no connection",
+  bad_response: "bad answer",
 };
 const TRIGGERS = {
-  start: "at the start", expiry: "before expiry", rejection: "after a rejection", key_change: "for a new key",
+  start: "at the start",
+  expiry: "before expiry",
+  rejection: "after a rejection",
+  key_change: "for a new key",
   manual: "by hand",
 };
 
@@ -105,11 +122,16 @@ function names(things) {
 function advices(status) {
   const found = [];
   if (status.reload && status.reload.error) {
-    found.push(["Reload", status.reload.error, "Correct it, and reload once more. The configuration before it is in use."]);
+    found.push([
+      "Reload",
+      status.reload.error,
+      "Correct it, and reload once more. The configuration before it is in use.",
+    ]);
   }
   const said = new Set(status.credentials.filter((each) => each.verdict).map((each) => each.name));
   for (const route of status.routes) {
-    if (route.held_down && !said.has(route.credential)) found.push([`Route ${route.name}`, route.held_down.reason, route.held_down.remedy]);
+    if (route.held_down && !said.has(route.credential))
+      found.push([`Route ${route.name}`, route.held_down.reason, route.held_down.remedy]);
   }
   return found;
 }
@@ -119,5 +141,7 @@ function lead(status) {
   const worst = ["bad", "warn"].flatMap((level) => status.credentials.filter((each) => standing(each)[0] === level))[0];
   if (!worst) return "";
   if (!worst.error) return sentence(worst.verdict.reason);
-  return worst.usable ? sentence(worst.error) + " The token in use goes on being used until it expires." : sentence(worst.error);
+  return worst.usable
+    ? sentence(worst.error) + " The token in use goes on being used until it expires."
+    : sentence(worst.error);
 }

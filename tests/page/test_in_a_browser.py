@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -87,6 +88,16 @@ async def test_what_turns_bad_is_said_at_the_top_and_what_stops_too(devtools: st
         async with served(SCENES["fresh"](), port):
             await page.until("document.querySelector('h1').textContent.startsWith('All is well')")
             await page.until(SHOWN)
+
+
+@pytest.mark.skipif("SIDECAR_LONG" not in os.environ, reason="takes 40 s: SIDECAR_LONG=1")
+@pytest.mark.timeout(90)
+async def test_a_sidecar_that_says_nothing_any_more_is_noticed(devtools: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that was stopped with a signal: its connections stay, and no word comes."""
+    monkeypatch.setattr("sidecar.admin.events.SILENCE_S", 1000)
+    async with opened(devtools, SCENES["fresh"]()) as page:
+        await page.until("document.querySelector('h1').textContent === 'The sidecar does not answer.'", within_s=60)
+        await page.until(SHOWN)
 
 
 async def test_nothing_is_loaded_from_elsewhere(devtools: str) -> None:
