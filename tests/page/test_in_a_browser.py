@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import pairwise
+from time import time
 from typing import Any
 
 import pytest
@@ -95,7 +96,9 @@ async def test_what_turns_bad_is_said_at_the_top_and_what_stops_too(devtools: st
 async def test_a_sidecar_that_says_nothing_any_more_is_noticed(devtools: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one that was stopped with a signal: its connections stay, and no word comes."""
     monkeypatch.setattr("sidecar.admin.events.SILENCE_S", 1000)
-    async with opened(devtools, SCENES["fresh"]()) as page:
+    scene, now = SCENES["fresh"](), time()
+    monkeypatch.setattr(scene.clock, "wall", lambda: now)  # nothing moves, so that there is nothing to say
+    async with opened(devtools, scene) as page:
         await page.until("document.querySelector('h1').textContent === 'The sidecar does not answer.'", within_s=60)
         await page.until(SHOWN)
 
