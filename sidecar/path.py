@@ -170,18 +170,10 @@ class Path:
             if body is not None:
                 body.keep(route.replay_body_bytes, self._memory)
             answered = await self._send(trip, route, token)
-            status = answered[0].status
-            if status < 400:
-                if token is not route.last_accepted and token is not None:
-                    route.accepted(token)
-            else:
-                if credential is not None and token is not None and status in route.reject_statuses:
-                    answered = await self._after_rejection(trip, route, credential, token, answered)
-                if route.agent_safe and answered[0].status == 401:
-                    await self._hide_challenge(trip, route, token, answered)
-                if token is not None and answered[0].status in route.reject_statuses:
-                    remedy = NO_HELP_REMEDY if monotonic() < route.held_down_until else _NOT_REPLAYED
-                    self._troubles.note_rejection(trip.head.method, route.name, answered[0].status, remedy)
+            if answered[0].status >= 400:
+                answered = await self._after_error(trip, route, token, answered)
+            elif token is not route.last_accepted and token is not None:
+                route.accepted(token)
             response, answer, trip.answered_at = answered
             if isinstance(answer, bytes):
                 return relay_whole(trip, route, response, answer)
@@ -254,6 +246,19 @@ class Path:
             return await route.pool.connect()
         finally:
             trip.waited_s += perf_counter() - began_at
+
+    async def _after_error(self, trip: Trip, route: Route, token: Token | None, answered: Response) -> Response:
+        """The upstream answered with a 4xx or 5xx: return the answer to relay, at best another one."""
+        credential = route.credential
+        if credential is not None and token is not None and answered[0].status in route.reject_statuses:
+            answered = await self._after_rejection(trip, route, credential, token, answered)
+        status = answered[0].status
+        if route.agent_safe and status == 401:
+            await self._hide_challenge(trip, route, token, answered)
+        if token is not None and status in route.reject_statuses:
+            remedy = NO_HELP_REMEDY if monotonic() < route.held_down_until else _NOT_REPLAYED
+            self._troubles.note_rejection(trip.head.method, route.name, status, remedy)
+        return answered
 
     async def _after_rejection(
         self, trip: Trip, route: Route, credential: Credential, token: Token, rejected: Response

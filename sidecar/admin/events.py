@@ -20,8 +20,8 @@ from sidecar.errors import Overloaded
 
 MOST_SUBSCRIBERS: Final = 8
 TICK_S: Final = 1.0
-# Something is sent at least this often: a page that is gone shows when it is written to, and one that is there knows that
-# we are. (page_live.js waits for it.)
+# Something is sent at least this often: a page that is gone shows when it is written to, and one that is there
+# knows that we are. (page_live.js waits for it.)
 SILENCE_S: Final = 15.0
 # Between two looks passes at least this many times what a look takes: at most a fiftieth of the processor.
 _REST: Final = 50
