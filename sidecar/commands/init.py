@@ -60,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
         complain(f"{problem}. Nothing was written.")
         return WRONG
     except ConfigError as error:
-        return refuse(error)
+        code = refuse(error)
+        complain("nothing was written.")
+        return code
     except OSError as error:
         complain(f"{error.filename or 'the file'} cannot be written: {reason(error)}.")
         return FAILED
