@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _STEERING = re.compile(r"\x1b\[[0-9;?<>=!]*[A-Za-z~]|\x1b[()][A-Z0-9]|\x1b[=>78c]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
@@ -46,6 +46,20 @@ class Terminal:
     def forget(self) -> None:
         """Begin anew with what was shown."""
         self.raw = ""
+
+    def leave(self, key: str, within_s: float = 20.0) -> int:
+        """Press a key, again where it is not heard, and return the exit code of the program that it ends.
+
+        Python's input() does not hear a Ctrl-C that comes between its prompt and its read.
+        """
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            self.type(key)
+            while self._read(1.0):
+                pass
+            with suppress(subprocess.TimeoutExpired):
+                return self.process.wait(0.5)
+        raise AssertionError(f"{key!r} ends nothing in {self.shown!r}")
 
     def end(self, within_s: float = 20.0) -> int:
         """Return the program's exit code, once it has ended."""

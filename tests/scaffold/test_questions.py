@@ -64,8 +64,7 @@ def test_leaving_writes_nothing(tmp_path: Path, key: str, code: int) -> None:
     """Ctrl-C, or the end of the input."""
     with terminal(INIT, environment({"HOME": str(tmp_path), "XDG_CONFIG_HOME": ""}), tmp_path) as screen:
         screen.until("Number or name")
-        screen.type(key)
-        assert screen.end() == code
+        assert screen.leave(key) == code
         assert "Traceback" not in screen.shown
     assert list(tmp_path.iterdir()) == []
 
