@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sidecar import child
+from sidecar.cli import parser_of
 from tests.exec.executing import command_line, configured, done, written
 
 
@@ -71,3 +72,11 @@ def test_a_wrong_command_line(arguments: list[str], said: str, capsys: pytest.Ca
 
     assert main(["exec", *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--", "cmd", "--help", "--", "x"], ["cmd", "--help", "--", "x"]])
+def test_where_the_command_begins(words: list[str]) -> None:
+    """After --, or at the first word that is no option; what follows is the command's, whatever it looks like."""
+    args = parser_of("exec").parse_args(["--max", "3s", *words])
+    assert args.command[-4:] == ["cmd", "--help", "--", "x"]
+    assert (args.max, args.config) == (3.0, None)
