@@ -6,6 +6,7 @@ not hold gets not one byte of a request.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,3 +75,20 @@ class _Context(ssl.SSLContext):
 def incoming_of(connection: ssl.SSLObject) -> ssl.MemoryBIO | None:
     """Return where a connection's encrypted bytes go in; None where its context is not one of ours."""
     return connection.__dict__.get("incoming")
+
+
+def end_is_announced(transport: asyncio.BaseTransport) -> bool:
+    """Whether the end of what a peer sends is one that it has announced; without TLS, any is.
+
+    An end that TLS has not announced may be an attacker's (RFC 9112 9.8). uvloop tells a protocol of an announced one
+    alone, asyncio's own loop (seen with 3.11) of both, so the TLS object is asked: it reads an end, or wants more.
+    """
+    tls = transport.get_extra_info("ssl_object")
+    if tls is None:
+        return True
+    try:
+        return not tls.read(1)
+    except ssl.SSLZeroReturnError:
+        return True
+    except ssl.SSLError:
+        return False

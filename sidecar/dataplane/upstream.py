@@ -26,6 +26,7 @@ from sidecar.dataplane.limits import Timeouts
 from sidecar.errors import Phase, UpstreamError, UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
 from sidecar.messages import NOTHING, ResponseHead
 from sidecar.sockets import give_up_soon
+from sidecar.tls import end_is_announced
 
 RESPONSE_HEAD_BYTES = 64 * 1024
 # More than any real server sends before its answer; a stream of them would otherwise never end.
@@ -316,7 +317,7 @@ class UpstreamConnection(Endpoint):
 
     def eof_received(self) -> bool:
         """The upstream will send no more (asyncio calls this): the end of a body that the connection's end closes."""
-        if isinstance(self._decoder, UntilClose) and self._body is not None:
+        if isinstance(self._decoder, UntilClose) and self._body is not None and end_is_announced(self.transport):
             self._decoder = None
             self._body.end()
         return self._is_tunnel and self.has_halves

@@ -15,14 +15,16 @@ import pytest
 from sidecar.errors import ConfigError
 from sidecar.event_loop import event_loop_factory
 from sidecar.vendor.server import Vendor
+from tests.attack.test_hostile_answers import server_context
 from tests.cli.command import environment, sidecar
 from tests.exec.executing import ENVIRON as EXEC_ENVIRON
 from tests.exec.executing import command_line, configured, done
-from tests.fakes import Message
+from tests.fakes import Message, Wire, upstream
 from tests.main_job.client import Admin, Client
-from tests.main_job.configuration import ENVIRON, Section, route, vendor_credential
+from tests.main_job.configuration import ENVIRON, Section, route, tls_upstream, vendor_credential
 from tests.main_job.process import SidecarProcess, running
 from tests.main_job.vendors import vendor
+from tests.servers.certificates import Certificates
 
 CROWD = 30
 
@@ -66,6 +68,29 @@ async def test_the_main_job(tmp_path: Path) -> None:
             process.signal(signal.SIGTERM)
             assert (await slow).status == 200
             assert await process.ended(within_s=5.0) == 0
+
+
+async def test_an_end_that_tls_has_not_announced_ends_no_body(tmp_path: Path, certificates: Certificates) -> None:
+    """RFC 9112 9.8: it may be an attacker's. This loop tells of it as of an announced one; the app sees a cut."""
+
+    async def cut(wire: Wire) -> None:
+        await wire.request()
+        await wire.send(b"HTTP/1.1 200 OK\r\n\r\nall there is")
+        await asyncio.sleep(0.02)
+        wire.writer.transport.abort()
+
+    async with upstream(cut, tls=server_context(certificates)) as server:
+        url = f"https://127.0.0.1:{server.port}"
+        content = {
+            "credentials": {"crm": {"preset": "static", "api_key": {"env": "VENDOR_KEY"}}},
+            "routes": [route("crm", tls_upstream(url, certificates), "crm")],
+        }
+        async with running(tmp_path, content, ENVIRON, preload={"SIDECAR_LOOP": "asyncio"}) as process:
+            client = Client(process.port)
+            async with client.connected() as wire:
+                await wire.send(client.request("GET", "/crm/"))
+                assert b" 200 " in await wire.head()
+                assert not (await wire.ended()).endswith(b"0\r\n\r\n")
 
 
 async def test_a_command_with_a_sidecar_of_its_own(tmp_path: Path) -> None:
