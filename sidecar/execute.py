@@ -144,7 +144,7 @@ class _Beside:
             return code
         config = self._app.config
         configure("error" if config.log.level == "error" else "warning", config.log.format)
-        for warning in config.warnings:
+        for warning in (*config.warnings, *_unguarded(config)):
             _log.warning("%s", warning)
         try:
             self._pid = self._start(path, command, core_limit)
@@ -259,6 +259,16 @@ class _Beside:
             await asyncio.wait([working], timeout=SPARE_S)
             raise _Told(self._told.result())
         await working
+
+
+def _unguarded(config: Config) -> list[str]:
+    """Return what to say where the configuration keeps other users of this machine out, and this does not."""
+    if not config.gate.peer_uids or config.gate.require_token is not None:
+        return []
+    return [
+        "gate.peer_uids counts on unix listeners alone, and the command's is a port of 127.0.0.1: while it runs, any"
+        " user of this machine can use it; gate.require_token keeps them out"
+    ]
 
 
 def _why(status: CredentialStatus, late: str) -> str:

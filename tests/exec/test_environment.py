@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,15 @@ def test_presets_that_have_variables_are_presets() -> None:
     """And the placeholder is the one that the shield takes for none."""
     assert set(CLIENT_VARIABLES) <= set(PRESETS)
     assert PLACEHOLDERS["giantcontext"] == PLACEHOLDER_KEY
+
+
+async def test_users_that_a_port_does_not_keep_out_are_warned_about(tmp_path: Path) -> None:
+    """Where the file lets only some use its unix socket; the command runs all the same."""
+    gate = {"peer_uids": [os.getuid()]}
+    async with configured(tmp_path, listen=f"unix:{tmp_path}/app.sock", gate=gate) as (file, _):
+        code, out, err = await done(command_line(file, "sh", "-c", "echo $SIDECAR_URL"))
+    assert code == 0 and out.startswith("http://127.0.0.1:")
+    assert "any user of this machine can use it" in err
 
 
 OURS = "127.0.0.1,localhost,::1"

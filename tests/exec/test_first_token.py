@@ -30,7 +30,8 @@ async def test_a_key_file_that_is_not_there_is_told_at_once(tmp_path: Path) -> N
     async with configured(tmp_path, credential=credential) as (file, _):
         code, out, err = await done(command_line(file, *COMMAND))
     assert (code, out) == (1, "")
-    assert "What to do: put a valid API key into file" in err
+    assert f"What to do: put a valid API key into file {tmp_path}/key; see that it is mounted" in err
+    assert "as soon as" not in err
 
 
 async def test_an_endpoint_that_is_down_is_waited_for(tmp_path: Path) -> None:
