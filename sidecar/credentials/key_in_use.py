@@ -24,7 +24,7 @@ from contextlib import suppress
 from sidecar.clock import Clock
 from sidecar.credentials.key_watch import KeyWatch
 from sidecar.credentials.keys import KeySource
-from sidecar.credentials.remedies import USED_AT_ONCE
+from sidecar.credentials.remedies import ASKED_AGAIN, USED_AT_ONCE
 from sidecar.errors import KeyUnavailable
 from sidecar.secret import Secret
 
@@ -92,7 +92,7 @@ class KeyInUse:
     def remedy(self) -> str:
         """What a person can do about a bad key."""
         if self._looks.asked:
-            return f"have {self.source} give a valid API key: it is asked again by itself, and at a manual refresh"
+            return f"have {self.source} give a valid API key{ASKED_AGAIN}"
         if self._source.watched:
             return f"put a valid API key into {self.source}{USED_AT_ONCE}"
         return f"put a valid API key into {self.source} and start again"

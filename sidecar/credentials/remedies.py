@@ -29,8 +29,9 @@ from sidecar.errors import Cause
 _FOUND_BY_ITSELF = "; a key that is allowed again is found by itself within 5 min, at once by POST /-/refresh"
 _CHANGE_FOUND_BY_ITSELF = "; a change at the vendor is found by itself within 5 min, at once by POST /-/refresh"
 _TRIED_AGAIN = "; it is tried again by itself"
-# What a key's remedy adds where the key's source is watched.
+# What a key's remedy adds where the key's source is watched, and where it is asked.
 USED_AT_ONCE = ": it is used as soon as it is there"
+ASKED_AGAIN = ": it is asked again by itself, and at a manual refresh"
 
 # A new token was rejected as well: said of routes, and of the token.
 NO_HELP_REASON = "The upstream rejected the newest token that this credential can get."
@@ -111,4 +112,4 @@ def without_promises(text: str) -> str:
     """Return a remedy without what happens by itself, for where nobody keeps the credential any more."""
     for promise in (_FOUND_BY_ITSELF, _CHANGE_FOUND_BY_ITSELF, _TRIED_AGAIN):
         text = text.removesuffix(promise)
-    return text.replace(USED_AT_ONCE, "")
+    return text.replace(USED_AT_ONCE, "").replace(ASKED_AGAIN, "")

@@ -88,6 +88,11 @@ class Terminal:
         os.close(theirs)
         self.shown = ""
 
+    @property
+    def pid(self) -> int:
+        """The program's process id."""
+        return self._process.pid
+
     def type(self, text: str) -> None:
         """Press these keys."""
         os.write(self._ours, text.encode())

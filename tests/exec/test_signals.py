@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 import signal
 import sys
@@ -92,6 +93,25 @@ async def test_a_key_is_not_passed_on(tmp_path: Path) -> None:
             go.touch()
             assert await at.ended() == 5
             assert "heard\r\n" in at.shown
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="takes away what this system has not")
+async def test_where_the_kernel_does_not_say_who_sent_it(tmp_path: Path) -> None:
+    """As on macOS: a key in the foreground is taken for the terminal's, SIGTERM for somebody's."""
+    go = tmp_path / "go"
+    leaving = f"import os; os.setpgid(0, 0)\n{COUNTING.format(names=('SIGINT', 'SIGTERM'))}"
+    leaving = leaving.replace("name not in heard", f"not heard or not os.path.exists({str(go)!r})")
+    less = "import signal, sys; del signal.sigwaitinfo; from sidecar.cli import main; sys.exit(main(sys.argv[1:]))"
+    async with configured(tmp_path) as (file, _):
+        words = command_line(file, sys.executable, "-c", leaving)
+        with Terminal([sys.executable, "-c", less, *words[3:]]) as at:
+            await at.shows("ready")
+            at.type("\x03")
+            await at.shows("^C")
+            os.kill(at.pid, signal.SIGTERM)
+            go.touch()
+            assert await at.ended() == 5
+            assert "heard SIGTERM\r\n" in at.shown
 
 
 async def test_a_shell_stops_and_continues_it(tmp_path: Path) -> None:
