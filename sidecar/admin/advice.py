@@ -38,6 +38,7 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "no_token": "See the credential above: the token endpoint brings no token.",
         "no_key": "See the credential above: its key cannot be read.",
         "key_rejected": "See the credential above: its key is refused.",
+        "rejected": "Give the key's owner access to what was asked for; see the route above for what is known.",
         "budget": "See what rejects tokens so often; refresh.budget bounds the exchanges.",
         "waiting": "See why no token comes (above); limits.waiting bounds those who wait.",
         "stopping": "Send requests to another one: this sidecar stops.",

@@ -58,6 +58,7 @@ class Camera:
         self._clock = clock
         self._traffic = Traffic(view.stats, clock.monotonic())
         self._settings: tuple[Reload | None, str] | None = None
+        self._bucket_ends_at = 0
 
     def sweep(self) -> None:
         """Keep the last quarter of an hour (called twice a second or so)."""
@@ -66,13 +67,20 @@ class Camera:
     def take(self) -> Snapshot:
         """Return what there is to see now."""
         wall, now = self._clock.wall(), self._clock.monotonic()
+        self._traffic.sample(now)
         reload = self._view.last_reload
         if self._settings is None or self._settings[0] is not reload:  # only a reload changes them
             self._settings = reload, _json(_settings(self._view.settings()))
-        return Snapshot(wall, _json(_status(self._view, self._traffic, wall, now)), self._settings[1])
+        ends_at = wall + self._traffic.ends_in_s(now)
+        if abs(ends_at - self._bucket_ends_at) >= 1:  # not where it is only rounded otherwise: that would be news
+            self._bucket_ends_at = round(ends_at)
+        status = _status(self._view, wall) | {
+            "traffic": {"bucket_s": BUCKET_S, "ends_at": self._bucket_ends_at, **self._traffic.columns(now)}
+        }
+        return Snapshot(wall, _json(status), self._settings[1])
 
 
-def _status(view: View, traffic: Traffic, wall: float, now: float) -> Shown:
+def _status(view: View, wall: float) -> Shown:
     credentials, reload = view.credentials(), view.last_reload
     return {
         "version": view.version,
@@ -87,11 +95,6 @@ def _status(view: View, traffic: Traffic, wall: float, now: float) -> Shown:
         "reload": reload and {"at": _moment(reload.at), "error": reload.error},
         "credentials": [_credential(status, wall) for status in credentials],
         "routes": [_route(route, view.stats.routes.get(route.name), wall) for route in view.routes],
-        "traffic": {
-            "bucket_s": BUCKET_S,
-            "ends_at": round(wall + traffic.ends_in_s(now)),
-            **traffic.columns(now),
-        },
         "troubles": [_trouble(trouble) for trouble in view.troubles.last()],
     }
 
