@@ -76,8 +76,8 @@ clean:
 	@rm -rf $(VENV) tests/*/*/node_modules dist htmlcov .coverage .coverage.* .fuzz .image .hypothesis \
 		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
-# The servers and clients that nobody here wrote and PyPI does not have: nginx, Prometheus, curl and Java from Debian, an
-# OpenID provider and a WebSocket library from npm.
+# The servers and clients that nobody here wrote and PyPI does not have: nginx, Prometheus, curl, Chromium and Java from
+# Debian, an OpenID provider and a WebSocket library from npm.
 servers: $(VENV)/.dev
 	@$(BIN)/python -m tests.servers.install
 

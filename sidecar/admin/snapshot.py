@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.admin.advice import advice
-from sidecar.admin.health import verdict, why_not_ready
+from sidecar.admin.health import verdict
 from sidecar.admin.traffic import BUCKET_S, Traffic
 from sidecar.admin.view import Reload, RouteView, Setting, View
 from sidecar.clock import Clock
@@ -81,19 +81,15 @@ class Camera:
 
 
 def _status(view: View, wall: float) -> Shown:
-    credentials, reload = view.credentials(), view.last_reload
+    reload = view.last_reload
     return {
         "version": view.version,
         "started_at": _moment(view.started_at),
         "config_source": view.config_source,
         "draining": view.draining,
-        "reasons": [
-            {"credential": reason.credential, "reason": reason.reason, "remedy": reason.remedy}
-            for reason in why_not_ready(view.draining, credentials)
-        ],
         "listeners": list(view.listeners),
         "reload": reload and {"at": _moment(reload.at), "error": reload.error},
-        "credentials": [_credential(status, wall) for status in credentials],
+        "credentials": [_credential(status, wall) for status in view.credentials()],
         "routes": [_route(route, view.stats.routes.get(route.name), wall) for route in view.routes],
         "troubles": [_trouble(trouble) for trouble in view.troubles.last()],
     }
