@@ -15,7 +15,7 @@ from typing import Any
 from sidecar.config import parsers
 from sidecar.config.key_source_keys import KEY_SOURCE
 from sidecar.config.keys import ROOT
-from sidecar.config.kinds import Choice, FilePath, Key, Kind, ListOf, Named, Rows, Section, Short, Word
+from sidecar.config.kinds import Choice, Either, FilePath, Key, Kind, ListOf, Named, Rows, Section, Short, Word
 from sidecar.config.nodes import Listing, Node, Place, Scalar, Table, is_null
 from sidecar.config.notes import Notes, join, masked
 from sidecar.config.presets import UPSTREAMS, WithPreset, laid_over_preset
@@ -109,6 +109,12 @@ def _text(kind: _AnyKind, node: Node, notes: Notes) -> str:
     if isinstance(kind, ListOf | Rows):
         items = node.items if isinstance(node, Listing) else (node,)
         return ", ".join(_text(kind.kind, item, notes) for item in items) or "none"
+    if isinstance(kind, Either):
+        if isinstance(node, Table):
+            kinds = {key.name: key.kind for key in kind.section.keys}
+            entries = (f"{name.text}: {_text(kinds[name.text], value, notes)}" for name, value in node.entries)
+            return f"{{{', '.join(entries)}}}"
+        kind = kind.short
     if not isinstance(node, Scalar):
         return NOT_SHOWN
     if isinstance(kind, FilePath):

@@ -11,7 +11,7 @@ from sidecar.config.shown import NOT_SHOWN, settings
 
 SECRET = "s3cret-4711"
 FILE = f"""\
-listen: [127.0.0.1:8080, "127.0.0.1:8090"]
+listen: [127.0.0.1:8080, {{address: "127.0.0.1:3128", mode: forward}}]
 gate:
   require_header: {{name: X-Own, value: {SECRET}}}
 credentials:
@@ -50,7 +50,7 @@ def test_the_origin_is_the_place_it_was_written_at(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(FILE)
     found = shown(file, LEVEL="debug")
-    assert found["listen"] == ("127.0.0.1:8080, 127.0.0.1:8090", "config.yaml:1", "")
+    assert found["listen"] == ("127.0.0.1:8080, {address: 127.0.0.1:3128, mode: forward}", "config.yaml:1", "")
     assert found["credentials.crm.eu.preset"] == ("oauth2", "config.yaml:6", "")
     assert found["credentials.crm.eu.exchange.response.token"] == ("/access_token", "preset oauth2", "")
     assert found["credentials.crm.eu.inject.header"] == ("X-Token", "config.yaml:13", "")

@@ -36,8 +36,8 @@ async def test_what_they_say(tmp_path: Path, nginx: Nginx, oidc: OidcProvider, p
     assert waited.out.startswith("ready after ")
     assert alive.out == "alive\n"
     for name in ("crm", "mail"):
-        told = re.search(rf"^● {name} +(fresh|stale)\n +token +expires in [1-5] s .*\n.*\n +exchange +ok ", status.out, re.MULTILINE)
-        assert told, status.out
+        pattern = rf"^● {name} +(fresh|stale)\n +token +expires in [1-5] s .*\n.*\n +exchange +ok "
+        assert re.search(pattern, status.out, re.MULTILINE), status.out
         assert re.search(rf"^exchange: +{name}: ok: a token for [45] s$", check.out, re.MULTILINE), check.out
     gone = await asyncio.gather(*(sidecar_beside(name, *admin) for name in ("healthcheck", "status")))
     assert [ended.code for ended in gone] == [1, 1]
