@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.admin.running import Asked
-from tests.exec.executing import PATIENCE_S, Terminal, command_line, started, written
+from tests.exec.executing import PATIENCE_S, Terminal, command_line, long_only, started, written
 from tests.fakes import Wire, response, until, upstream
 
 ENVIRON = {"A_KEY": "key-of-the-drain-tests"}
@@ -63,7 +63,7 @@ async def test_a_request_that_was_left_running_is_answered(tmp_path: Path) -> No
     await until(lambda: out.read_text() == "late")
 
 
-@pytest.mark.parametrize("at_a_terminal", [False, True])
+@pytest.mark.parametrize("at_a_terminal", [False, pytest.param(True, marks=long_only)])  # SIDECAR_LONG
 async def test_a_signal_cuts_it(tmp_path: Path, at_a_terminal: bool) -> None:
     """The command's code stays what it was; a terminal says what is waited for."""
     slow = Slow()

@@ -15,7 +15,7 @@ from sidecar.config.presets import CLIENT_VARIABLES, PLACEHOLDERS, PRESETS
 from sidecar.config.values import Config
 from sidecar.no_proxy import no_proxy
 from sidecar.shield import PLACEHOLDER_KEY
-from tests.exec.executing import command_line, configured, done
+from tests.exec.executing import command_line, configured, done, long_only
 
 URL = "http://127.0.0.1:4711"
 KEY = "gct_canary_0123456789"
@@ -138,6 +138,7 @@ def test_presets_that_have_variables_are_presets() -> None:
     assert PLACEHOLDERS["giantcontext"] == PLACEHOLDER_KEY
 
 
+@long_only  # SIDECAR_LONG
 async def test_users_that_a_port_does_not_keep_out_are_warned_about(tmp_path: Path) -> None:
     """Where the file lets only some use its unix socket; the command runs all the same."""
     gate = {"peer_uids": [os.getuid()]}
@@ -168,6 +169,7 @@ def test_a_proxy_of_the_network_is_not_asked(environ: dict[str, str], small: str
     assert (found.get("no_proxy"), found.get("NO_PROXY")) == (small, large)
 
 
+@long_only  # SIDECAR_LONG
 async def test_clients_reach_it_past_a_proxy(tmp_path: Path) -> None:
     """curl and Python, with a proxy named at which nobody listens."""
     script = (

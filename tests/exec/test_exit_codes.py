@@ -9,7 +9,7 @@ import pytest
 
 from sidecar import child
 from sidecar.cli import parser_of
-from tests.exec.executing import command_line, configured, done, written
+from tests.exec.executing import command_line, configured, done, long_only, written
 
 
 @pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -9 $$", 137)])
@@ -45,6 +45,7 @@ async def test_what_cannot_be_run_is_told_first(tmp_path: Path) -> None:
     assert ended == (127, "", "sidecar: cannot find 'no-such-program': it is not on PATH.\n")
 
 
+@long_only  # SIDECAR_LONG
 async def test_a_script_without_a_first_line(tmp_path: Path) -> None:
     """The system's own refusal is 126 as well, in words."""
     script = tmp_path / "script"

@@ -56,12 +56,11 @@ async def test_at_a_terminal_the_wait_is_shown_and_ends_by_a_key(tmp_path: Path)
 async def test_a_wrong_configuration(tmp_path: Path) -> None:
     """Exit 2; inside another exec, which has taken the key out, it says that nothing more is needed."""
     file = written(tmp_path, configuration("http://127.0.0.1:9"))
-    code, _, err = await done(command_line(file, *COMMAND), {})
-    assert code == 2 and "GIANTCONTEXT_API_KEY is not set" in err and "SIDECAR_URL" not in err
     code, _, err = await done(command_line(file, *COMMAND), {"SIDECAR_URL": "http://127.0.0.1:9"})
-    assert code == 2 and "reaches it at SIDECAR_URL" in err
+    assert code == 2 and "GIANTCONTEXT_API_KEY is not set" in err and "reaches it at SIDECAR_URL" in err
     code, _, err = await done(command_line(file, *COMMAND), {"GIANTCONTEXT_API_KEY": "gct_placeholder"})
     assert code == 2 and "holds the placeholder that apps are given in place of a key" in err
+    assert "SIDECAR_URL" not in err
 
 
 async def test_nesting(tmp_path: Path) -> None:

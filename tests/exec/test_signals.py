@@ -11,7 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.exec.executing import ENVIRON, PATIENCE_S, Terminal, command_line, configured, done, started, written
+from tests.exec.executing import (
+    ENVIRON,
+    PATIENCE_S,
+    Terminal,
+    command_line,
+    configured,
+    done,
+    long_only,
+    started,
+    written,
+)
 
 # Waits for each of these signals in turn, and says so. Then asks the sidecar, so that one that is on its way has come;
 # tells all that have come, and ends with 5.
@@ -51,6 +61,7 @@ async def test_what_is_sent_to_us_alone_reaches_the_command_once(tmp_path: Path)
     assert (process.returncode, out, err) == (5, b"heard SIGINT SIGTERM SIGUSR1 SIGHUP\n", b"")
 
 
+@long_only  # SIDECAR_LONG
 async def test_a_signal_that_the_command_does_not_take_ends_both(tmp_path: Path) -> None:
     """128 and its number."""
     async with configured(tmp_path) as (file, _):
@@ -95,6 +106,7 @@ async def test_a_key_is_not_passed_on(tmp_path: Path) -> None:
             assert "heard\r\n" in at.shown
 
 
+@long_only  # SIDECAR_LONG
 @pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="takes away what this system has not")
 async def test_where_the_kernel_does_not_say_who_sent_it(tmp_path: Path) -> None:
     """As on macOS: a key in the foreground is taken for the terminal's, SIGTERM for somebody's."""
@@ -158,6 +170,7 @@ async def test_the_command_has_the_signals_of_our_start(tmp_path: Path) -> None:
     assert int(told["SigIgn"], 16) & 0x7FFFFFFF == 1 << (signal.SIGHUP - 1)
 
 
+@long_only  # SIDECAR_LONG
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="as Linux tells it")
 async def test_a_program_that_prints_the_key_can_be_told_to_end(tmp_path: Path) -> None:
     """What we start for ourselves blocks no signal either: an agent that it leaves behind would never end."""

@@ -18,7 +18,7 @@ from sidecar.vendor.server import Vendor
 from tests.attack.test_hostile_answers import server_context
 from tests.cli.command import environment, sidecar
 from tests.exec.executing import ENVIRON as EXEC_ENVIRON
-from tests.exec.executing import command_line, configured, done
+from tests.exec.executing import command_line, configured, done, long_only
 from tests.fakes import Message, Wire, upstream
 from tests.main_job.client import Admin, Client
 from tests.main_job.configuration import ENVIRON, Section, route, tls_upstream, vendor_credential
@@ -93,6 +93,7 @@ async def test_an_end_that_tls_has_not_announced_ends_no_body(tmp_path: Path, ce
                 assert not (await wire.ended()).endswith(b"0\r\n\r\n")
 
 
+@long_only  # SIDECAR_LONG
 async def test_a_command_with_a_sidecar_of_its_own(tmp_path: Path) -> None:
     """`sidecar exec` as well."""
     async with configured(tmp_path) as (file, _):
