@@ -75,3 +75,18 @@ def test_the_gateway_asks_for_a_token_and_is_on_a_network_of_its_own() -> None:
     assert services["app"]["networks"] == ["apps"]
     assert document["networks"]["apps"] == {"internal": True}
     assert services["sidecar"]["configs"] == [{"source": "sidecar", "target": "/etc/sidecar/config.yaml"}]
+
+
+def test_an_app_of_any_user_may_read_its_token() -> None:
+    """The file is for one group, which the app is put into."""
+    text = (FOLDER / "gateway.yaml").read_text()
+    assert "-m 0440 -g 65532 /dev/stdin secrets/sidecar/gate-token" in text
+    assert read("gateway.yaml")["services"]["app"]["group_add"] == ["65532"]
+
+
+def test_the_key_s_folder_cannot_be_committed_by_accident() -> None:
+    """Where these files and the README have the key put is within a clone of the project."""
+    root = FOLDER.parents[1]
+    for text in (*(file.read_text() for file in FILES), (root / "README.md").read_text()):
+        assert "secrets/sidecar/api-key\n" in text
+    assert "/secrets/" in (root / ".gitignore").read_text().splitlines()
