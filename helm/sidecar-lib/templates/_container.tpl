@@ -17,7 +17,8 @@ too; with `native: false` for `containers`.
       containerPort: {{ int $values.ports.admin }}
       protocol: TCP
   {{- include "sidecar.probes" $values | nindent 2 }}
-  {{- if and (not $values.native) $values.preStopSleepSeconds }}
+  {{- /* An older API server drops a hook that it does not know, and then refuses the pod for an empty preStop. */}}
+  {{- if and (not $values.native) $values.preStopSleepSeconds (semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version) }}
   lifecycle:
     # The app gets its SIGTERM at the same moment, and may need the API while it stops.
     preStop:
