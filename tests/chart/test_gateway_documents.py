@@ -134,7 +134,7 @@ def test_the_notes_say_the_next_step(helm: Helm, noting: Path) -> None:
     said = notes(helm, noting, LEAST)
     for step in (
         "kubectl --namespace apps rollout status deployment/demo-sidecar\n",
-        "helm --namespace apps test demo\n",
+        "helm --namespace apps test demo --logs\n",
         "kubectl --namespace apps logs deployment/demo-sidecar\n",
         "  credential-sidecar: client\n",
         "  http://demo-sidecar.apps\n",

@@ -13,7 +13,7 @@ import pytest
 
 from tests.chart.admission import Refused, admitted
 from tests.chart.documents import Document
-from tests.chart.gateway import GATEWAY, LEAST, POLICIES, kinds, of_kind
+from tests.chart.gateway import GATEWAY, LEAST, LEAST_INJECTION, POLICIES, kinds, of_kind
 from tests.chart.helm import LIBRARY, NEWEST, Helm, created_chart
 from tests.chart.pod_security import breaches
 from tests.chart.validate import mistakes
@@ -170,6 +170,16 @@ def test_text_comes_through_as_it_is(rendered: dict[str, list[Document]]) -> Non
     said = {one["name"]: one["value"] for one in result["spec"]["initContainers"][0]["env"]}
     assert said["MESSAGE"] == 'it says "no"\tand \\ and {braces}\nand more'
     assert result["spec"]["initContainers"][0]["securityContext"]["runAsUser"] == 1000650000
+
+
+def test_a_fraction_of_a_core_comes_through_as_it_is(helm: Helm, gateway: Path) -> None:
+    """Not as the whole number below it: a limit of no CPU is another thing."""
+    resources = {"requests": {"cpu": 0.5, "memory": 134217728}, "limits": {"cpu": 2}}
+    values = {**LEAST_INJECTION, "sidecar-lib": {**LEAST, "resources": resources}}
+    result = admitted(of_kind(helm.template(gateway, values=values, apis=[POLICIES]), "MutatingAdmissionPolicy"), pod())
+    said = result["spec"]["initContainers"][0]["resources"]
+    assert said["requests"] == {"cpu": "0.5", "memory": 134217728}
+    assert said["limits"]["cpu"] == 2
 
 
 @pytest.mark.parametrize(

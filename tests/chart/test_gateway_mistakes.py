@@ -22,6 +22,10 @@ MISTAKES: Mapping[str, tuple[Mapping[str, object], list[str]]] = {
         ],
     ),
     "missing beside what is there": ({"preset": "static"}, ["upstream: missing: the origin of the API, such as https"]),
+    "missing beside a preset that asks for more": (
+        {"preset": "oauth2", "upstream": "https://api.example.com"},
+        ["config.credential.exchange.url: missing: preset oauth2 asks for the token endpoint's URL"],
+    ),
     "the chart's own": (
         {"config": {"listen": "127.0.0.1:1", "admin": {}, "drain": {"most": "5s"}, "gate": {"expose": False}}},
         [

@@ -128,6 +128,12 @@ def test_the_key_is_a_folder_and_never_in_a_manifest(least: list[Document]) -> N
     assert configuration(least)["credential"]["api_key"] == {"file": f"{mount['mountPath']}/api-key"}
 
 
+def test_what_the_test_said_can_be_read(least: list[Document]) -> None:
+    """`helm test --logs` reads it after the hooks are deleted: one that is deleted when it succeeds has no log by then."""
+    annotations = of_kind(least, "Pod")["metadata"]["annotations"]
+    assert annotations["helm.sh/hook-delete-policy"] == "before-hook-creation"
+
+
 def test_the_token_of_callers_is_a_file_too(fleet: list[Document]) -> None:
     """For the gateway, and for the test, which has to send it."""
     path = configuration(fleet)["gate"]["require_token"]["file"]

@@ -36,6 +36,9 @@ has to be its path. Only where a name cannot be a field's (nvidia.com/gpu, or a 
 {{ .value | quote }}
 {{- else if kindIs "bool" .value -}}
 {{ .value }}
+{{- else if ne (float64 .value) (floor .value) -}}
+{{- /* A fraction is a quantity (cpu: 0.5), which may be text as well. */ -}}
+{{ toString .value | quote }}
 {{- else -}}
 {{ int64 .value }}
 {{- end -}}

@@ -73,6 +73,9 @@ preset: missing: giantcontext, or static; or write under config what your vendor
 {{- else if and (ne (toString $preset) "giantcontext") (not (or .Values.upstream .Values.config.upstream)) }}
 upstream: missing: the origin of the API, such as https://api.example.com
 {{- end }}
+{{- if and (has $preset (list "oauth2" "token-exchange" "jwt-bearer" "github-app")) (not ($credential.exchange | default dict).url) }}
+config.credential.exchange.url: missing: preset {{ $preset }} asks for the token endpoint's URL, and often for more: see config.example.yaml
+{{- end }}
 {{- if and .Values.apiKeySecret.name $credential.api_key }}
 apiKeySecret.name: config.credential.api_key is given too: remove one of them
 {{- else if not (or .Values.apiKeySecret.name $credential.api_key) }}
