@@ -95,6 +95,14 @@ def test_the_readmes_commands_install(helm: Helm, gateway: Path) -> None:
     assert next(one for one in made[0] if one["kind"] == "Service")["metadata"]["name"] == "vendor-sidecar"
 
 
+def test_the_readmes_image_is_the_one_that_is_pulled() -> None:
+    """Built and pushed with the tag that both charts ask for."""
+    for folder in (GATEWAY, LIBRARY):
+        (values,) = documents((folder / "values.yaml").read_text())
+        command = f"docker build -t registry.example.com/credential-sidecar:{values['image']['tag']} ."
+        assert command in (folder / "README.md").read_text()
+
+
 def test_the_readmes_values_are_taken(helm: Helm, gateway: Path, tmp_path: Path) -> None:
     """Those of another vendor."""
     (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
