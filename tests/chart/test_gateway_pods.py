@@ -129,7 +129,7 @@ def test_the_key_is_a_folder_and_never_in_a_manifest(least: list[Document]) -> N
 
 
 def test_what_the_test_said_can_be_read(least: list[Document]) -> None:
-    """`helm test --logs` reads it after the hooks are deleted: one that is deleted when it succeeds has no log by then."""
+    """`helm test --logs` asks for it when the hooks are deleted already: one deleted on success has no log by then."""
     annotations = of_kind(least, "Pod")["metadata"]["annotations"]
     assert annotations["helm.sh/hook-delete-policy"] == "before-hook-creation"
 
