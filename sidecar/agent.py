@@ -18,6 +18,7 @@ Source: MCP 2025-11-25, transports and authorization; RFC 6750 3; JSON-RPC 2.0 5
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from sidecar.credentials.remedies import NO_HELP_REMEDY
@@ -31,7 +32,11 @@ from sidecar.problem import content_of, rendered
 
 # Of an upstream's answer that is looked at for words; such answers have some hundred bytes.
 MOST_ANSWER_BYTES = 16 * 1024
+# Such a body comes with its head, or soon after; one that does not is no reason to keep the agent waiting.
+PATIENCE_S = 1.0
 MOST_WORDS = 300
+# So many characters of a token in a row are part of a secret, however it was cut, wrapped or spelt.
+_SECRET_CHARS = 8
 _ACCEPT = frozenset((b"accept",))
 _BOTH = (b"application/json", b"text/event-stream")
 # Where APIs put the text of an error: RFC 6749 5.2, RFC 9457 3.1, and custom.
@@ -109,22 +114,31 @@ async def words_of(answer: Body | bytes, *tokens: Token | None) -> str:
     """Return what an answer of the upstream's says in words, in one line; "" for nothing.
 
     Args:
-        answer: its body; one that is large, or of unknown length, is not waited for.
-        tokens: those that were sent: what repeats one is not passed on, least of all to a model.
+        answer: its body; one that is large, or not whole within `PATIENCE_S`, has none.
+        tokens: those that were sent: what repeats a part of one is not passed on, least of all to a model.
     """
     if isinstance(answer, Body):
-        if answer.length is None or answer.length > MOST_ANSWER_BYTES:
+        if answer.length is not None and answer.length > MOST_ANSWER_BYTES:
             return ""
         try:
-            await answer.finished()
-        except UpstreamError:
+            async with asyncio.timeout(PATIENCE_S):
+                await answer.finished()
+        except (UpstreamError, TimeoutError):
             return ""
         answer = b"".join(answer.held)
-    if len(answer) > MOST_ANSWER_BYTES or any(token and token.secret.reveal() in answer for token in tokens):
+    if len(answer) > MOST_ANSWER_BYTES:
         return ""
     text = _text_of(answer)
     words = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return words if len(words) <= MOST_WORDS else words[: MOST_WORDS - 3] + "..."
+    words = words if len(words) <= MOST_WORDS else words[: MOST_WORDS - 3] + "..."
+    return "" if any(token and _tells(words, token) for token in tokens) else words
+
+
+def _tells(words: str, token: Token) -> bool:
+    """Whether words hold a part of a token: a server may show its beginning alone, or JSON write it with escapes."""
+    secret = token.secret.reveal().decode("latin-1")
+    size = min(_SECRET_CHARS, len(secret))
+    return any(words[at : at + size] in secret for at in range(len(words) - size + 1))
 
 
 def _text_of(content: bytes) -> str:

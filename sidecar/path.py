@@ -14,6 +14,9 @@ or a pooled connection that died without a byte of an answer under a request
 that may be repeated), and then exactly as it was. An answer that has begun is
 never begun again: from there on a failure is a cut connection.
 
+One answer of the upstream's is not passed on: a 401 on an agent-safe route, which becomes
+words of ours (`agent.py`).
+
 What a rejection (the upstream's 401 to a token that we put on) leads to:
 
 | the token was | and the request | then |
@@ -282,7 +285,7 @@ class Path:
             return rejected
         if trip.connection is not None and trip.connection.owner is trip:
             trip.connection.abort()  # the rest of the rejected answer is not wanted
-        trip.did = f"replayed after {rejected[0].status}"
+        trip.did, trip.replacement = f"replayed after {rejected[0].status}", replacement
         trip.waited_s += perf_counter() - trip.sent_at  # for the rejection, and for the replacement
         try:
             answered = await self._send(trip, route, replacement, replay=True)
@@ -307,7 +310,8 @@ class Path:
         """An agent that saw this 401 would start to log in: tell it in words instead."""
         _, answer, trip.answered_at = answered
         credential = route.credential
-        words = await words_of(answer, token, credential.current() if credential is not None else None)
+        current = credential.current() if credential is not None else None
+        words = await words_of(answer, token, getattr(trip, "replacement", None), current)
         status = credential.status() if credential is not None else None
         raise ChallengeHidden(status, tried=401 in route.reject_statuses, theirs=words)
 

@@ -10,6 +10,7 @@ from sidecar.messages import RequestHead, ResponseHead
 from sidecar.stats import own_part_s
 
 if TYPE_CHECKING:
+    from sidecar.credentials.token import Token
     from sidecar.dataplane.upstream import UpstreamConnection
     from sidecar.route import Route
 
@@ -23,7 +24,7 @@ class Trip:
     had begun was cut. `relaying` says that bytes of the upstream's answer have gone to the app. `waited_s` is time
     spent waiting for a token or a connection. Moments are seconds of `time.perf_counter`: `answered_at` is when the
     upstream's head came, `relayed_at` when ours went out. `did` is there
-    only where the credential did something for it.
+    only where the credential did something for it, and `replacement` where it was sent again with that token.
     """
 
     __slots__ = (
@@ -36,6 +37,7 @@ class Trip:
         "head",
         "relayed_at",
         "relaying",
+        "replacement",
         "route",
         "sent_at",
         "started_at",
@@ -45,6 +47,7 @@ class Trip:
     )
 
     did: str
+    replacement: Token
 
     def __init__(self, client: ClientConnection, head: RequestHead) -> None:
         self.client = client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from sidecar.agent import MOST_WORDS, words_of
+from sidecar.app import App
 from sidecar.credentials.remedies import NO_HELP_REMEDY
 from sidecar.credentials.rules import Injection
 from sidecar.credentials.token import make_token
@@ -205,9 +207,10 @@ async def test_a_403_loses_its_challenge_alone() -> None:
         assert answer.values("www-authenticate") == answer.values("proxy-status") == []
 
 
-@pytest.mark.parametrize("framing", ["chunked", "large", "cut"])
-async def test_a_401_without_an_end_is_not_waited_for(framing: str) -> None:
-    """What is large, or never whole, has no words; the app is told all the same, and its connection goes on."""
+@pytest.mark.parametrize("framing", ["chunked", "large", "slow", "cut"])
+async def test_a_401_without_an_end_is_not_waited_for(framing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is large, or not whole in a moment, has no words; the app is told, and its connection goes on."""
+    monkeypatch.setattr("sidecar.agent.PATIENCE_S", 0.05)
 
     async def script(wire: Wire) -> None:
         await wire.request()
@@ -228,6 +231,39 @@ async def test_a_401_without_an_end_is_not_waited_for(framing: str) -> None:
             assert "the upstream answers 401" in said and "The upstream says" not in said
         wire.close()
         await sidecar.nothing_left()
+
+
+async def test_the_words_of_a_401_that_comes_in_chunks() -> None:
+    """As it does from behind most content delivery networks."""
+    text = b'{"message": "The account is suspended"}'
+
+    async def script(wire: Wire) -> None:
+        while True:
+            await wire.request()
+            await wire.send(b"HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n")
+            await wire.send(b"%x\r\n%b\r\n" % (len(text), text), b"0\r\n\r\n")
+
+    async with in_front_of(script, route=AGENT_SAFE) as (sidecar, _):
+        assert words(await call(sidecar)).endswith("The upstream says: The account is suspended")
+
+
+async def test_a_replacement_that_is_not_the_current_token_any_more_is_not_told_either() -> None:
+    """It was sent, and may be good elsewhere, though another has come since."""
+    answered = asyncio.Event()
+    apps: list[App] = []
+
+    async def script(wire: Wire) -> None:
+        while True:
+            token = (await wire.request()).values("authorization")[0]
+            if token != b"Bearer token-1":
+                await apps[0].refresh(None)
+                answered.set()
+            await wire.send(response(b"not good: " + token, status="401 Unauthorized"))
+
+    async with with_tokens(script, Tokens(), route=AGENT_SAFE) as (running, _):
+        apps.append(running.app)
+        assert "token-2" not in words(await call(running))
+        assert answered.is_set()
 
 
 TOKEN = make_token(Secret(b"the-token"), Injection(), obtained_at=0.0, expires_at=9.0)
@@ -256,6 +292,24 @@ TOKEN = make_token(Secret(b"the-token"), Injection(), obtained_at=0.0, expires_a
 async def test_the_upstream_s_words(content: bytes, said: str) -> None:
     """One line of what a person would read; no page, no control characters, no token."""
     assert await words_of(content, TOKEN, None) == said
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"detail": "not abc/def+0123456789=="}',
+        rb'{"detail": "not abc\/def+0123456789=="}',  # as PHP writes it
+        rb'{"detail": "not \u0061bc\u002fdef+01234\u00356789=="}',
+        b"not abc/def+0...",
+        b"not ...3456789==",
+        b"abc/def+\n0123456789==",
+        b"not abc%2Fdef%2B0123456789%3D%3D",
+    ],
+)
+async def test_no_part_of_a_token_is_among_the_words(content: bytes) -> None:
+    """Neither as it is, nor as JSON or a URL spells it, nor its beginning alone."""
+    token = make_token(Secret(b"abc/def+0123456789=="), Injection(), obtained_at=0.0, expires_at=9.0)
+    assert await words_of(content, None, token) == ""
 
 
 async def test_nothing_of_it_is_in_the_way_elsewhere(caplog: pytest.LogCaptureFixture) -> None:
