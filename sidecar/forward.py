@@ -14,8 +14,13 @@ authority is compared, never resolved, and not used to connect. A path counts wh
 would send it for a request to an ordinary listener; what another route shadows there, or a rule
 forbids, is out of reach here too. CONNECT is refused before any of this (`http1.py`).
 
-Source: RFC 9112 3.2.2; RFC 6797 8.3 for ports: `http` without a port, or with 80, stands for
-`https` on 443; any other port stays as it is.
+Nor is a browser served: one whose proxy this is (many obey `http_proxy`) would lend the token to every
+page that it shows. What keeps pages out of an ordinary listener does not suffice. Fetch Metadata go to
+https and to localhost alone, and a link, an image or a script has no Origin: none of Chromium's requests
+for `http://api.example.com` says by itself that a page made it. So browsers are told by what they all send.
+
+Source: RFC 9112 3.2.2; Fetch Metadata Request Headers 2; Upgrade Insecure Requests 3.2; RFC 6797 8.3
+for ports: `http` without a port, or with 80, stands for `https` on 443; any other port stays as it is.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
+from sidecar.dataplane.http1 import find_more
 from sidecar.errors import BadRequest, NoRoute, ProxyTokenMissing, Refused
 from sidecar.gate import TOKEN_FIELD, Gate
 from sidecar.messages import Fields, RequestHead
@@ -35,6 +41,8 @@ from sidecar.routes import Match, Routes
 R = TypeVar("R")
 
 _PROXY_TOKEN = b"proxy-authorization"
+_NAVIGATES = b"upgrade-insecure-requests"  # with every navigation, a frame's too
+_OF_BROWSERS = frozenset((_NAVIGATES, b"user-agent", b"accept-language"))
 
 
 class ForwardGate(Gate):
@@ -63,7 +71,7 @@ class ForwardGate(Gate):
         if _plain(fields.host) != _plain(authority):
             # RFC 9112 3.2.2 has a proxy take the target's. An honest client sends the same.
             raise Refused("the Host is not the target's authority", reason="host")
-        if fields.from_browser:
+        if fields.from_browser or _is_a_browser_s(fields):
             self._admit_browser(fields)
         if self._header is not None and fields.values(self._header[0]) != [self._header[1]]:
             raise Refused("a field that callers must send once is missing or wrong", reason="require_header")
@@ -79,8 +87,18 @@ class ForwardGate(Gate):
             raise Refused(
                 "a browser sent this, and this proxy is for apps",
                 reason="origin",
-                remedy="take this proxy out of the browser's settings; gate.origins admits a page by its origin",
+                remedy="take this proxy out of the browser's settings; gate.origins admits a page by its origin; an app"
+                " that takes a browser's name (User-Agent: Mozilla/...) needs one of its own",
             )
+
+
+def _is_a_browser_s(fields: Fields) -> bool:
+    """Whether a browser sent this, though it does not say for which page. Apps and tools do not send these together."""
+    find_more(fields, _OF_BROWSERS)
+    if fields.value(_NAVIGATES) is not None:
+        return True
+    named = any(name.lower().startswith(b"mozilla/") for name in fields.values(b"user-agent"))
+    return named and fields.value(b"accept-language") is not None
 
 
 def _plain(authority: bytes) -> bytes:

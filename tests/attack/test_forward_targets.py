@@ -152,6 +152,37 @@ async def test_no_browser_is_served(lines: list[str], status: int) -> None:
         assert len(server.requests) == (status == 200)
 
 
+# What Chromium 156 sends by a proxy for a link, an image and a script of some page: neither Origin nor Sec-Fetch-Site.
+CHROMIUM = [
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
+    "Accept-Encoding: gzip, deflate",
+    "Accept-Language: en-US,en;q=0.9",
+]
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (["Upgrade-Insecure-Requests: 1", *CHROMIUM, "Accept: text/html,*/*;q=0.8"], 403),
+        (["Referer: http://127.0.0.1:3000/", *CHROMIUM, "Accept: image/avif,*/*;q=0.8"], 403),
+        ([*CHROMIUM, "Accept: */*"], 403),
+        (["Upgrade-Insecure-Requests: 1"], 403),
+        (["Origin: https://app.example.com", *CHROMIUM], 200),
+        (["User-Agent: Mozilla/5.0 (Windows NT 10.0; en-US) PowerShell/7.4.0"], 200),
+        (["User-Agent: node", "Accept-Language: *"], 200),
+    ],
+)
+async def test_what_a_browser_sends_for_a_link_or_an_image(lines: list[str], status: int) -> None:
+    """Any page could have it sent; the same head a second time, too."""
+    async with proxy(gate=GateConfig(origins=("https://app.example.com",))) as (running, server, origin):
+        raw = "\r\n".join([f"GET http://{origin}/ HTTP/1.1", f"Host: {origin}", *lines, "", ""]).encode()
+        wire = await enter(running)
+        for _ in range(2):
+            await wire.send(raw)
+            assert (await wire.response()).status == status
+        assert len(server.requests) == 2 * (status == 200)
+
+
 async def test_a_tunnel_is_never_made() -> None:
     """Neither by CONNECT, in whatever spelling, nor by an upgrade to a protocol that carries requests."""
     async with proxy() as (running, server, origin):
