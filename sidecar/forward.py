@@ -185,7 +185,7 @@ class Way(Generic[R]):
             Refused: a rule forbids it, or would if the path were read otherwise.
         """
         self.outer.admit(head)  # no other reach at this authority may be meant
-        inner = head if self._reach.bound else self._on_a_listener(head)
+        inner = self._on_a_listener(head)
         if self._routes.match(inner)[0] is not self._match:
             raise NoRoute("no route sends this path to that host", reason="no_route")
         sent = self._match.admit(inner)

@@ -160,6 +160,14 @@ async def test_a_host_that_a_route_is_bound_to() -> None:
         assert (await ask(running, "http://crm.local:81/crm/x")).reason == "host"
 
 
+async def test_a_host_that_a_route_is_bound_to_with_the_port_of_http() -> None:
+    """It is the same name as without (RFC 9110 4.2.3), which is how clients write it."""
+    async with proxy({"host": "crm.local:80"}) as (running, server, _):
+        for target in ("http://crm.local/x", "http://crm.local:80/x"):
+            assert (await ask(running, target)).status == 200, target
+        assert [one.target for one in server.requests] == [b"/x"] * 2
+
+
 async def test_what_another_route_shadows_is_out_of_reach() -> None:
     """On a listener the second route has /admin, so the first one never sends that; here neither."""
     first = {"name": "all"}
