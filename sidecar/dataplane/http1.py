@@ -75,7 +75,8 @@ _TO_LLHTTP = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS".split())
 # In whatever case: some servers fold it. TRACK is TRACE to IIS; PRI is for nobody to use (RFC 9113 11.6).
 _NEVER = frozenset((b"CONNECT", b"TRACE", b"TRACK", b"PRI"))
 # An app that asks a proxy for https does so by CONNECT. The log says this too: most clients show the status alone.
-_NO_TUNNEL = "no tunnels (CONNECT): ask for http:// in place of https://, as the sidecar speaks https to the upstream"
+_ASK_FOR_HTTP = "ask for http:// in place of https://, as the sidecar speaks https to the upstream"
+_NO_TUNNEL = f"no tunnels (CONNECT): {_ASK_FOR_HTTP}"
 # What every server's 64 bits hold, with a sign: a larger number is not the same to all.
 _LENGTH_DIGITS = 18
 TRAILER_FIELDS = 100
@@ -239,6 +240,8 @@ def is_no_text(lines: bytes | bytearray, at: int = 0) -> bool:
 
 def _absolute_form(head: RequestHead) -> None:
     """Take apart `http://authority/path` (RFC 9112 3.2.2); the gate decides whether the authority is ours."""
+    if head.target[:8].lower() == b"https://":  # as some clients ask a proxy for it
+        raise BadRequest(f"no https:// in a target: {_ASK_FOR_HTTP}", reason="target")
     if head.target[:7].lower() != b"http://":
         raise BadRequest("the target must start with / (RFC 9112 3.2.1)", reason="target")
     authority, slash, rest = head.target[7:].partition(b"/")

@@ -102,6 +102,15 @@ async def test_an_app_that_wants_a_tunnel_is_told_what_to_do() -> None:
         assert server.connections == []
 
 
+async def test_an_app_that_asks_the_proxy_for_https_is_told_what_to_do() -> None:
+    """Some clients ask for it in absolute form, without a tunnel."""
+    async with proxy() as (running, server, origin):
+        answer = await ask(running, f"https://{origin}/")
+        assert (answer.status, answer.reason) == (400, "target")
+        assert "ask for http:// in place of https://" in json.loads(answer.body)["message"]
+        assert server.connections == []
+
+
 @pytest.mark.parametrize(
     ("route", "target", "sent"),
     [
