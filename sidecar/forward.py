@@ -32,17 +32,14 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
-from sidecar.dataplane.http1 import find_more
 from sidecar.errors import BadRequest, NoRoute, ProxyTokenMissing, Refused
-from sidecar.gate import TOKEN_FIELD, Gate
+from sidecar.gate import TOKEN_FIELD, Gate, is_a_browser_s
 from sidecar.messages import Fields, RequestHead
 from sidecar.routes import Match, Routes
 
 R = TypeVar("R")
 
 _PROXY_TOKEN = b"proxy-authorization"
-_NAVIGATES = b"upgrade-insecure-requests"  # with every navigation, a frame's too
-_OF_BROWSERS = frozenset((_NAVIGATES, b"user-agent", b"accept-language"))
 
 
 class ForwardGate(Gate):
@@ -71,7 +68,7 @@ class ForwardGate(Gate):
         if _plain(fields.host) != _plain(authority):
             # RFC 9112 3.2.2 has a proxy take the target's. An honest client sends the same.
             raise Refused("the Host is not the target's authority", reason="host")
-        if fields.from_browser or _is_a_browser_s(fields):
+        if fields.from_browser or is_a_browser_s(fields):
             self._admit_browser(fields)
         if self._header is not None and fields.values(self._header[0]) != [self._header[1]]:
             raise Refused("a field that callers must send once is missing or wrong", reason="require_header")
@@ -90,15 +87,6 @@ class ForwardGate(Gate):
                 remedy="take this proxy out of the browser's settings; gate.origins admits a page by its origin; an app"
                 " that takes a browser's name (User-Agent: Mozilla/...) needs one of its own",
             )
-
-
-def _is_a_browser_s(fields: Fields) -> bool:
-    """Whether a browser sent this, though it does not say for which page. Apps and tools do not send these together."""
-    find_more(fields, _OF_BROWSERS)
-    if fields.value(_NAVIGATES) is not None:
-        return True
-    named = any(name.lower().startswith(b"mozilla/") for name in fields.values(b"user-agent"))
-    return named and fields.value(b"accept-language") is not None
 
 
 def _plain(authority: bytes) -> bytes:

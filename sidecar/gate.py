@@ -2,11 +2,13 @@
 
 It keeps two kinds of strangers out. A web page that the user happens to have
 open can send requests to localhost: its Origin or Sec-Fetch-Site gives it away
-(CSRF), and so does a Host that is not ours (DNS rebinding). And on a shared
+(CSRF), and so does a Host that is not ours (DNS rebinding). Over http, browsers
+send Fetch Metadata to loopback alone, and a link, an image or a script has no
+Origin: by another name that is ours no browser comes in without one. And on a shared
 machine other users can connect: `require_header` and `require_token` are for
 them. Matching is exact, never by prefix, suffix or resolution.
 
-Source: RFC 9110 4.3, Fetch Metadata Request Headers 2.
+Source: RFC 9110 4.3, Fetch Metadata Request Headers 2, Secure Contexts 3.1, Upgrade Insecure Requests 3.2.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import hmac
 import re
 from dataclasses import dataclass
 
+from sidecar.dataplane.http1 import find_more
 from sidecar.errors import BadRequest, Refused
 from sidecar.messages import Fields, RequestHead
 from sidecar.secret import Secret
@@ -26,6 +29,8 @@ _FOLD = str.maketrans("_.", "--")
 # A name or an address, and a port. RFC 3986 lets a name hold more; none that is looked up does.
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _OWN_SITES = frozenset((b"same-origin", b"none"))
+_NAVIGATES = b"upgrade-insecure-requests"  # with every navigation, a frame's too
+_OF_BROWSERS = frozenset((_NAVIGATES, b"user-agent", b"accept-language"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class Gate:
         origins: browser origins admitted besides the listener's own.
         require_header: a field that callers must send.
         require_token: what callers must send in Sidecar-Token.
+        for_people: there are pages of our own, to be looked at by any of its names.
     """
 
     def __init__(
@@ -67,6 +73,7 @@ class Gate:
         origins: tuple[str, ...] = (),
         require_header: HeaderRule | None = None,
         require_token: Secret | None = None,
+        for_people: bool = False,
     ) -> None:
         self._origins = frozenset(origin.encode() for origin in origins)
         self._header = None
@@ -76,6 +83,7 @@ class Gate:
             self._header = (name, require_header.value.encode())
             self.watched |= {name}
         self._token = require_token
+        self._for_people = for_people
 
     def admit(self, head: RequestHead, own: frozenset[bytes]) -> None:
         """Let a request in, or raise.
@@ -100,6 +108,12 @@ class Gate:
             raise Refused("the target's authority is not the Host", reason="host")
         if fields.from_browser:
             self.admit_page(fields, host)
+        elif not _is_loopback(host) and not self._for_people and is_a_browser_s(fields):
+            raise Refused(
+                "a browser sent this, and does not say for which page",
+                reason="origin",
+                remedy="in a browser, ask by localhost or 127.0.0.1: over http, it says so to these alone",
+            )
         if self._header is not None and fields.values(self._header[0]) != [self._header[1]]:
             raise Refused("a field that callers must send once is missing or wrong", reason="require_header")
         if self._token is not None:
@@ -120,3 +134,20 @@ class Gate:
             raise Refused("a web page of another origin", reason="origin")
         if not _OWN_SITES.issuperset(fields.values(b"sec-fetch-site")):
             raise Refused("a web page of another site", reason="origin")
+
+
+def is_a_browser_s(fields: Fields) -> bool:
+    """Whether a browser sent this, also where it does not say for which page; apps do not send these together.
+
+    Source: measured, Chromium 156.
+    """
+    find_more(fields, _OF_BROWSERS)
+    if fields.value(_NAVIGATES) is not None:
+        return True
+    named = any(name.lower().startswith(b"mozilla/") for name in fields.values(b"user-agent"))
+    return named and fields.value(b"accept-language") is not None
+
+
+def _is_loopback(host: bytes) -> bool:
+    """Whether a browser takes an admitted Host for trustworthy without TLS (Secure Contexts 3.1)."""
+    return host.startswith((b"127.", b"[::1]")) or host.lower().partition(b":")[0] == b"localhost"

@@ -25,7 +25,7 @@ class Admission:
 
     def __init__(self, *, loopback: bool) -> None:
         self._loopback = loopback
-        self._gate = Gate()
+        self._gate = Gate(for_people=True)
 
     def admit(self, head: RequestHead, own: frozenset[bytes]) -> None:
         """Let a request in, or raise.

@@ -10,6 +10,14 @@ from typing import Any
 from tests.fakes import Message, Wire
 from tests.wire.running import Running
 
+# What Chromium 156 sends over http to what is not loopback, for a link, an image or a script of some page: no Origin,
+# no Sec-Fetch-Site.
+CHROMIUM = [
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
+    "Accept-Encoding: gzip, deflate",
+    "Accept-Language: en-US,en;q=0.9",
+]
+
 
 async def answer(sidecar: Running, raw: bytes, path: str | None = None) -> Message:
     """Send these bytes on a connection of their own, and return the answer."""

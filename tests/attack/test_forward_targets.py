@@ -16,7 +16,7 @@ from sidecar.dataplane.http1 import RequestReader
 from sidecar.errors import Answerable
 from sidecar.forward import ForwardRoutes, reaches
 from sidecar.routes import Allow, Match, Routes
-from tests.attack.asking import Pipelined, as_bytes, watched_network
+from tests.attack.asking import CHROMIUM, Pipelined, as_bytes, watched_network
 from tests.attack.test_targets import METHODS, targets
 from tests.fakes import Message, Tokens, Wire, always, response, upstream
 from tests.wire.running import LOCAL, Running, exchanging, route_to, sidecar
@@ -150,14 +150,6 @@ async def test_no_browser_is_served(lines: list[str], status: int) -> None:
         if status == 403:
             assert got.reason == "origin" and "browser" in json.loads(got.body)["message"]
         assert len(server.requests) == (status == 200)
-
-
-# What Chromium 156 sends by a proxy for a link, an image and a script of some page: neither Origin nor Sec-Fetch-Site.
-CHROMIUM = [
-    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
-    "Accept-Encoding: gzip, deflate",
-    "Accept-Language: en-US,en;q=0.9",
-]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from sidecar.config.values import GateConfig, KeyConfig
 from sidecar.gate import HeaderRule
 from sidecar.secret import Secret
-from tests.attack.asking import answer, at, head
+from tests.attack.asking import CHROMIUM, answer, at, head
 from tests.fakes import Wire, always, response
 from tests.wire.running import in_front_of
 
@@ -103,6 +103,32 @@ async def test_a_foreign_page_reaches_nothing() -> None:
                 if method != "HEAD":
                     assert got.reason == "origin", lines
         assert upstream.connections == []
+
+
+@pytest.mark.parametrize(
+    ("host", "lines", "status"),
+    [
+        ("crm.local", ["Upgrade-Insecure-Requests: 1", *CHROMIUM], 403),
+        ("crm.local:<port>", ["Referer: http://evil.example/", *CHROMIUM], 403),
+        ("CRM.local", CHROMIUM, 403),
+        ("crm.local", ["Upgrade-Insecure-Requests: 1"], 403),
+        ("crm.local", ["Origin: https://app.example.com", *CHROMIUM], 200),
+        ("crm.local", ["Origin: http://crm.local", *CHROMIUM], 200),
+        ("crm.local", [], 200),
+        ("crm.local", ["User-Agent: node", "Accept-Language: *"], 200),
+        ("localhost:<port>", CHROMIUM, 200),  # there, a browser says where a page is from
+        ("[::1]:<port>", CHROMIUM, 200),
+        ("127.0.0.1:<port>", CHROMIUM, 200),
+    ],
+)
+async def test_a_page_that_a_browser_does_not_tell_of(host: str, lines: list[str], status: int) -> None:
+    """Over http it says where a page is from to loopback alone: by another name, any page could have it send a GET."""
+    async with in_front_of(always(response()), gate=GATE) as (sidecar, upstream):
+        got = await answer(sidecar, at(sidecar, head("/x", *lines, host=host.encode())))
+        assert got.status == status
+        if status == 403:
+            assert got.reason == "origin" and b"ask by localhost" in got.body
+        assert len(upstream.requests) == (status == 200)
 
 
 OURS = [
