@@ -2,9 +2,10 @@
 
     listener -> gate.admit -> routes.match -> credential.token -> upstream.send -> rejection? -> relay
 
-One task per connection runs it, request after request. It waits in four places
+One task per connection runs it, request after request. It waits in five places
 only: for the next head, for a token where there is none, for the upstream's
-head, and for the end of a body that is still flowing. Bodies flow by
+head, for the end of a body that is still flowing, and for an app that is slow
+to take its answers. Bodies flow by
 themselves, from callback to callback (`dataplane/flow.py`); the task decides,
 it does not carry.
 
