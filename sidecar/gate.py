@@ -141,10 +141,12 @@ def is_a_browser_s(fields: Fields) -> bool:
 
     Source: measured, Chromium 156.
     """
+    if fields.raw.find(b"Mozilla/") < 0 and fields.raw.find(b"-Insecure-") < 0:  # so every browser spells them
+        return False
     find_more(fields, _OF_BROWSERS)
     if fields.value(_NAVIGATES) is not None:
         return True
-    named = any(name.lower().startswith(b"mozilla/") for name in fields.values(b"user-agent"))
+    named = any(name.startswith(b"Mozilla/") for name in fields.values(b"user-agent"))
     return named and fields.value(b"accept-language") is not None
 
 
