@@ -83,7 +83,8 @@ class Gate:
             self._header = (name, require_header.value.encode())
             self.watched |= {name}
         self._token = require_token
-        self._for_people = for_people
+        # No page can have a browser send another site a field or a token that is required, so an app has sent those.
+        self._wary = not (for_people or require_header or require_token)
 
     def admit(self, head: RequestHead, own: frozenset[bytes]) -> None:
         """Let a request in, or raise.
@@ -108,11 +109,12 @@ class Gate:
             raise Refused("the target's authority is not the Host", reason="host")
         if fields.from_browser:
             self.admit_page(fields, host)
-        elif not _is_loopback(host) and not self._for_people and is_a_browser_s(fields):
+        elif self._wary and not _is_loopback(host) and is_a_browser_s(fields):
             raise Refused(
                 "a browser sent this, and does not say for which page",
                 reason="origin",
-                remedy="in a browser, ask by localhost or 127.0.0.1: over http, it says so to these alone",
+                remedy="in a browser, ask by localhost or 127.0.0.1: over http, it says so to these alone; an app that "
+                "passes a browser's fields on is let in by gate.require_token or gate.require_header",
             )
         if self._header is not None and fields.values(self._header[0]) != [self._header[1]]:
             raise Refused("a field that callers must send once is missing or wrong", reason="require_header")

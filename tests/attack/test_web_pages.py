@@ -131,6 +131,19 @@ async def test_a_page_that_a_browser_does_not_tell_of(host: str, lines: list[str
         assert len(upstream.requests) == (status == 200)
 
 
+async def test_an_app_that_passes_a_browsers_fields_on() -> None:
+    """It is told from a browser by the field that it must send: no page could have one send that."""
+    for gate, line in (
+        (GateConfig(hosts=("crm.local",), require_header=HeaderRule("X-Own", "1")), "X-Own: 1"),
+        (GateConfig(hosts=("crm.local",), require_token=TOKEN.require_token), "Sidecar-Token: let-me-in"),
+    ):
+        async with in_front_of(always(response()), gate=gate) as (sidecar, upstream):
+            passed_on = head("/x", line, *CHROMIUM, host=b"crm.local")
+            assert (await answer(sidecar, at(sidecar, passed_on))).status == 200
+            assert (await answer(sidecar, at(sidecar, head("/x", *CHROMIUM, host=b"crm.local")))).status == 403
+            assert len(upstream.requests) == 1
+
+
 OURS = [
     [],
     ["Origin: http://127.0.0.1:<port>"],
