@@ -21,8 +21,8 @@ def child_environment(
 ) -> dict[str, str]:
     """Return the variables for a command.
 
-    A variable is taken out where the configuration names it as an API key's, and where a key is in its value. What
-    the gate asks callers for stays: the command is one.
+    A variable is taken out where the configuration names it as an API key's or makes up by it what an exchange shows,
+    and where a key is in its value. What the gate asks callers for stays: the command is one.
 
     Args:
         inherited: ours.
@@ -35,12 +35,14 @@ def child_environment(
         ValueError: a template has a field that there is not.
     """
     keys = [credential.api_key for credential in config.credentials]
-    named = OWN_VARIABLES.union(key.name for key in keys if key.kind == "env")
+    used = config.exchange_variables
+    named = OWN_VARIABLES.union(used, (key.name for key in keys if key.kind == "env"))
+    same = {inherited[name].strip() for name in used if inherited.get(name, "").strip()}
     values = [value for key in keys for value in _values(key, inherited)]
     environ = {
         name: value
         for name, value in inherited.items()
-        if name not in named and not any(_holds(value, key) for key in values)
+        if name not in named and value.strip() not in same and not any(_holds(value, key) for key in values)
     }
     environ |= client_environment(config, url)
     environ["SIDECAR_ADMIN_URL"] = admin_url
@@ -49,9 +51,13 @@ def child_environment(
 
 
 def key_files(config: Config) -> list[str]:
-    """Return the files that hold API keys."""
+    """Return the files that hold API keys, the private keys of TLS, or the configuration: it may hold one."""
     keys = [credential.api_key for credential in config.credentials]
-    return [key.name for key in keys if key.kind in ("file", "systemd")]
+    exchanges = [credential.exchange for credential in config.credentials if credential.exchange is not None]
+    tls = [*(exchange.tls for exchange in exchanges), *(route.upstream.tls for route in config.routes)]
+    files = [key.name for key in keys if key.kind in ("file", "systemd")]
+    files += [file for rules in tls if (file := rules.client_key_file or rules.client_cert_file)]
+    return [*files, config.source] if config.source else files
 
 
 def _values(key: KeyConfig, inherited: Mapping[str, str]) -> Iterator[str]:

@@ -38,7 +38,9 @@ class Environment(Mapping[str, str]):
 
 
 def take_keys_out(config: Config, environ: MutableMapping[str, str] | None = None) -> None:
-    """Remove the variables that hold an API key, or the gate's token, by name or as `${NAME}`.
+    """Remove the variables that hold an API key, or the gate's token, or part of one, by name or as `${NAME}`.
+
+    So is a password that an exchange shows, or another field of its: whatever is never shown of the configuration.
 
     Args:
         environ: what children inherit; None: `os.environ`.
@@ -46,7 +48,7 @@ def take_keys_out(config: Config, environ: MutableMapping[str, str] | None = Non
     inherited: MutableMapping[str, str] = os.environ if environ is None else environ
     keys = _keys(config)
     literal = {os.fsdecode(key.value.reveal()) for key in keys if key.value}
-    named = {key.name for key in keys if key.kind == "env"}
+    named = config.key_variables
     for name, value in tuple(inherited.items()):
         if name in named or value in literal:
             del inherited[name]

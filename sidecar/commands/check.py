@@ -10,6 +10,8 @@ from sidecar.commands.words import FAILED, FINE, complain, refuse
 
 TYPE_CHECKING = False  # typing itself takes 10 ms to import
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sidecar.config import Config
 
 
@@ -24,16 +26,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check; return the exit code."""
+    from sidecar.environment import Environment
     from sidecar.errors import ConfigError
+    from sidecar.hardening import harden
 
+    harden(os.environ)
+    environ = Environment(os.environ)
     try:
-        config = loader(args, os.environ)()
+        config = loader(args, environ)()
     except ConfigError as error:
         return refuse(error)
     for warning in config.warnings:
         complain(f"warning: {warning}")
     print("\n".join(_summary(config)))
-    return _exchange(config) if args.exchange else FINE
+    return _exchange(config, environ) if args.exchange else FINE
 
 
 def _summary(config: Config) -> list[str]:
@@ -56,10 +62,12 @@ def _summary(config: Config) -> list[str]:
     return lines
 
 
-def _exchange(config: Config) -> int:
+def _exchange(config: Config, environ: Mapping[str, str]) -> int:
+    from sidecar.environment import take_keys_out
     from sidecar.single_exchange import exchange_each
 
-    tried = complete(exchange_each(config, config.credentials))
+    take_keys_out(config)
+    tried = complete(exchange_each(config, config.credentials, environ))
     for each in tried:
         print(f"exchange:   {each.name}: {'ok' if each.token else 'FAILED'}: {each.told}")
     return FINE if all(each.token for each in tried) else FAILED

@@ -24,6 +24,12 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
     return _REFERENCE.sub(lambda found: _replacement(found, environ), text) if "$" in text else text
 
 
+def names(text: str) -> set[str]:
+    """Return the names of the variables that `expand` would look up in the text."""
+    inside = (found[1] for found in _REFERENCE.finditer(text) if found[2])
+    return {reference[1] for each in inside if (reference := _NAME.fullmatch(each)) is not None}
+
+
 def variable(name: str) -> str:
     """Return "the environment variable NAME", without the name where it could be a pasted key."""
     return f"the environment variable {name}" if _SHOWN_NAME.fullmatch(name) else "the environment variable named here"

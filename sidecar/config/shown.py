@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sidecar.config import parsers
+from sidecar.config.expand import names
 from sidecar.config.key_source_keys import KEY_SOURCE
 from sidecar.config.keys import ROOT
 from sidecar.config.kinds import Choice, Either, FilePath, Key, Kind, ListOf, Named, Rows, Section, Short, Word
@@ -39,7 +40,6 @@ _OPEN: frozenset[Callable[[str], Any]] = frozenset(
     }
 )
 _PLAIN_INJECTION = re.compile(r"[A-Za-z]{0,16} ?\{token\}", re.ASCII)
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
 
 # Where a dotted key can be cut. (Names may hold dots: they only make keys that nobody asks for.)
 _ABOVE = re.compile(r"[.\[]")
@@ -74,8 +74,8 @@ class _Reading:
             origin = f"{os.path.basename(place.where)}:{place.line}"
         else:
             origin = f"flag {place.where}" if place.where.startswith("-") else f"environment {place.where}"
-        names = _VARIABLE.findall(node.text) if isinstance(node, Scalar) and not node.literal else []
-        return f"{origin}, environment {', '.join(names)}" if names else origin
+        used = sorted(_variables(node)) if isinstance(node, Scalar) else []
+        return f"{origin}, environment {', '.join(used)}" if used else origin
 
 
 def _written(kind: _AnyKind, node: Node, at: str, reading: _Reading) -> Iterator[Written]:
@@ -86,7 +86,10 @@ def _written(kind: _AnyKind, node: Node, at: str, reading: _Reading) -> Iterator
         inner = reading.under(chosen) if isinstance(chosen, Scalar) and not is_null(chosen) else reading
         yield from _written(kind.section, laid_over_preset(node, reading.notes), at, inner)
     elif kind is KEY_SOURCE:
-        yield Written(at, KEY_SOURCE.read(node, at, reading.notes).described, reading.origin(node, at))
+        # What a command is given is its own: it inherits the same variables.
+        key = node.get("value") if isinstance(node, Table) else None
+        described = KEY_SOURCE.read(node, at, reading.notes).described
+        yield Written(at, described, reading.origin(node, at), _variables(key) if key is not None else frozenset())
     elif isinstance(kind, Short):
         wrapped = Table(((Scalar(kind.key, node.place, literal=True), node),), node.place)
         yield from _written(kind.section, wrapped if isinstance(node, Scalar) else node, at, reading)
@@ -101,7 +104,20 @@ def _written(kind: _AnyKind, node: Node, at: str, reading: _Reading) -> Iterator
         for number, item in enumerate(node.items):
             yield from _written(kind.kind, item, f"{at}[{number}]", reading)
     else:
-        yield Written(at, masked(_text(kind, node, reading.notes)), reading.origin(node, at))
+        text = _text(kind, node, reading.notes)
+        hidden = _variables(node) if NOT_SHOWN in text else frozenset()
+        yield Written(at, masked(text), reading.origin(node, at), hidden)
+
+
+def _variables(node: Node) -> frozenset[str]:
+    """Return the names of the environment variables that are used in the strings of a node."""
+    match node:
+        case Scalar():
+            return frozenset(() if node.literal else names(node.text))
+        case Listing():
+            return frozenset().union(*map(_variables, node.items))
+        case Table():
+            return frozenset().union(*(_variables(value) for _, value in node.entries))
 
 
 def _text(kind: _AnyKind, node: Node, notes: Notes) -> str:

@@ -197,12 +197,20 @@ class LogConfig:
     access: bool = False
 
 
+# No secrets, whatever a string makes of them, and a command would not run without.
+_OF_THE_SYSTEM = frozenset("HOME HOSTNAME LANG LOGNAME PATH PWD SHELL TERM TMPDIR USER".split())
+
+
 class Written(NamedTuple):
-    """A key that was written somewhere: its value as people may see it, and where it was written."""
+    """A key that was written somewhere: its value as people may see it, and where it was written.
+
+    `variables` are those of the environment, as `${NAME}`, that make up a value which nobody may see.
+    """
 
     key: str
     value: str
     origin: str
+    variables: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +243,16 @@ class Config:
 
     @property
     def key_variables(self) -> frozenset[str]:
-        """The environment variables that hold API keys, or the gate's token."""
+        """The environment variables that hold API keys, or the gate's token, by name or as `${NAME}` in a string."""
         sources = [*(credential.api_key for credential in self.credentials), self.gate.require_token]
-        return frozenset(source.name for source in sources if source is not None and source.kind == "env")
+        named = frozenset(source.name for source in sources if source is not None and source.kind == "env")
+        return named | self._used_unseen("credential", "gate.")
+
+    @property
+    def exchange_variables(self) -> frozenset[str]:
+        """Those that, as `${NAME}`, make up an API key, or what else an exchange shows: a password, a field."""
+        return self._used_unseen("credential")
+
+    def _used_unseen(self, *under: str) -> frozenset[str]:
+        used = (one.variables for one in self.written or () if one.key.startswith(under))
+        return frozenset().union(*used) - _OF_THE_SYSTEM

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +14,7 @@ import pytest
 
 from sidecar import __version__
 from sidecar.vendor.server import DEMO_KEY, Vendor
-from tests.cli.command import Ended, sidecar, sidecar_beside
+from tests.cli.command import Ended, environment, sidecar, sidecar_beside
 
 KEY = "gct_canary_0123456789"
 
@@ -71,6 +74,27 @@ async def test_the_exchange_of_a_good_and_a_bad_key(tmp_path: Path) -> None:
     assert "exchange:   demo: FAILED: " in bad.out
     assert "; what to do: put a valid API key into " in bad.out
     assert KEY not in said(bad)
+
+
+async def test_a_command_that_is_asked_for_a_key(tmp_path: Path) -> None:
+    """Finds no other secret of the configuration's in its environment, and a process that leaves no core."""
+    seen = tmp_path / "seen"
+    look = f"(env; grep core /proc/$PPID/limits) > {seen}; echo {DEMO_KEY}"
+    async with configured(tmp_path) as file:
+        content = Path(file).read_text()
+        source, exchange = f"api_key: {{command: [sh, -c, {json.dumps(look)}]}}", 'headers: {X: "a-${FIELD}"}, url: '
+        content = content.replace("api_key: {env: DEMO_API_KEY}", source).replace("url: ", exchange, 1)
+        content += 'gate: {require_token: {value: "${CALLERS}"}}\n'
+        Path(file).write_text(content)
+        secrets = {"FIELD": "secret-field-0123", "CALLERS": "secret-gate-0123"}
+        run = ["ulimit -S -c $(ulimit -H -c); exec $0 -m sidecar check --exchange -c $1", sys.executable, file]
+        environ = environment({**secrets, "KEPT": "1"})
+        ended = await asyncio.to_thread(subprocess.run, ["sh", "-c", *run], env=environ, capture_output=True)
+    assert (ended.returncode, b"exchange:   demo: ok: " in ended.stdout) == (0, True), ended
+    told = seen.read_text()
+    assert "KEPT=1" in told and "secret-" not in told
+    if sys.platform == "linux":
+        assert told.splitlines()[-1].split()[4] == "0"
 
 
 def test_every_mistake_on_a_line_of_its_own(tmp_path: Path) -> None:

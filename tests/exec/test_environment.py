@@ -7,12 +7,14 @@ import os
 from pathlib import Path
 
 import pytest
+import trustme
 
-from sidecar.child_environment import child_environment
+from sidecar.child_environment import child_environment, key_files
 from sidecar.client_environment import client_environment
 from sidecar.config import load
 from sidecar.config.presets import CLIENT_VARIABLES, PLACEHOLDERS, PRESETS
 from sidecar.config.values import Config
+from sidecar.environment import take_keys_out
 from sidecar.no_proxy import no_proxy
 from sidecar.shield import PLACEHOLDER_KEY
 from tests.exec.executing import command_line, configured, done, long_only
@@ -78,6 +80,46 @@ def test_what_holds_a_key_is_taken_out(tmp_path: Path) -> None:
         "PATH": "/bin",
     }
     assert environment_of(tmp_path, content, environ) == {"PATH": "/bin", "GATE_TOKEN": "what-callers-send"}
+
+
+def test_what_a_secret_is_made_of_is_taken_out(tmp_path: Path) -> None:
+    """A variable inside of a key, or of what else an exchange shows, wherever else it stands; not what anybody sees."""
+    exchange = {
+        "url": "https://${A_HOST}/token",
+        "basic": {"username": "me", "password": "${A_PASSWORD}"},
+        "headers": {"X-Vendor": "key=${A_FIELD:-none}", "X-Of": "${USER}"},
+        "form": {"b": "$${NOT_EXPANDED}", "key": "{api_key}"},
+    }
+    content = {
+        "upstream": "https://${A_HOST}",
+        "credential": {"api_key": {"value": "gct_${A_KEY}"}, "exchange": exchange},
+        "gate": {"require_token": {"value": "${GATE_TOKEN}"}},
+    }
+    kept = {"A_HOST": "a.example", "USER": "me", "NOT_EXPANDED": "1", "GATE_TOKEN": "of-callers"}
+    secrets = {"A_PASSWORD": "pass-0123456789", "A_FIELD": "field-0123456789", "A_KEY": "key-0123456789"}
+    environ = {**kept, **secrets, "SAME": "pass-0123456789"}
+    assert environment_of(tmp_path, content, environ) == kept
+    inherited = dict(environ)
+    take_keys_out(config_of(tmp_path, content, environ), inherited)
+    kept.pop("GATE_TOKEN")
+    assert inherited == {**kept, "SAME": "pass-0123456789"}
+
+
+def test_files_that_are_not_to_be_found_open(tmp_path: Path) -> None:
+    """Those of keys, of the private keys of TLS, and the configuration, which may hold a key itself."""
+    client = trustme.CA().issue_cert("client.example")
+    client.private_key_pem.write_to_path(tmp_path / "private")
+    client.cert_chain_pems[0].write_to_path(tmp_path / "cert")
+    client.private_key_and_cert_chain_pem.write_to_path(tmp_path / "both")
+    tls = {"client_cert_file": str(tmp_path / "cert"), "client_key_file": str(tmp_path / "private")}
+    both = {"client_cert_file": str(tmp_path / "both")}
+    exchange = {"url": "https://a.example/token", "tls": tls, "json": {"key": "{api_key}"}}
+    content = {
+        "upstream": {"url": "https://a.example", "tls": both},
+        "credential": {"api_key": {"file": "key"}, "exchange": exchange},
+    }
+    names = ["key", "private", "both", "config.yaml"]
+    assert key_files(config_of(tmp_path, content, {})) == [str(tmp_path / name) for name in names]
 
 
 def test_a_short_key_takes_no_words_out(tmp_path: Path) -> None:
