@@ -179,7 +179,7 @@ def reasons(answer: Answer) -> list[str]:
     try:
         found = json.loads(answer.body)["reasons"]
         return [_reason(reason) for reason in found] or [f"It answered with status {answer.status}."]
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return [f"It answered with status {answer.status}."]
 
 
@@ -281,7 +281,7 @@ def _told(admin: Admin, answer: Answer) -> Told:
     try:
         told: Told = json.loads(answer.body)
         told["credentials"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise Unanswered(f"{admin} answered with status {answer.status} and no status to show.") from None
     return told
 

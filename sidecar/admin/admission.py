@@ -47,4 +47,4 @@ class Admission:
         if head.fields.from_browser:
             self._gate.admit_page(head.fields, host or b"")
         if head.path not in _HEALTH and not head.path.startswith(b"/readyz/"):
-            raise NoRoute("Beyond loopback, the admin listener serves health and metrics alone.")
+            raise NoRoute("Beyond loopback, the admin listener serves health and metrics alone: see /readyz?verbose.")

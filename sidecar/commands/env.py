@@ -67,7 +67,7 @@ def _told(where: Admin) -> dict[str, str]:
     try:
         variables: dict[str, str] = json.loads(answer.body)["client_environment"]
         fit = all(_NAME.fullmatch(name) and value.isprintable() for name, value in variables.items())
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise Unanswered(
             f"{where} answered with status {answer.status} and no address; one beyond loopback tells none."
         ) from None

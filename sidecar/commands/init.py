@@ -86,6 +86,8 @@ def _init(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     path = Path(os.path.abspath(args.output)) if args.output else default
     kinds: list[Kind] = [kind for kind in plan.KINDS if getattr(args, kind)]
     kept = bool(kinds) and path.exists() and not args.force and not _chosen(args)
+    if not environ.get("HOME") and {"systemd", "launchd"}.intersection(kinds):
+        raise Unfit("HOME is not set, so there is no place for what starts a sidecar at somebody's login")
     others = [place for kind in kinds for place in plan.paths_of(kind, home)]
     schema = path.with_name(plan.SCHEMA_NAME)
     renews = plan.is_older_schema(schema)
@@ -154,7 +156,8 @@ def _key_by_flag(args: argparse.Namespace, preset: str) -> KeyPlace | None:
     if args.api_key_env:
         return questions.key_place(f"${args.api_key_env}", preset)
     if args.api_key_file:
-        return questions.key_place(os.path.join(".", args.api_key_file), preset)
+        # No shell has the home for the ~ of --flag=~/file.
+        return questions.key_place(os.path.join(".", os.path.expanduser(args.api_key_file)), preset)
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ def put(file: File, *, over: bool) -> None:
             raise Occupied(file.path) from None
         return
     target = Path(os.path.realpath(file.path))
+    if target.is_dir():  # said by its own name, and not by the part's
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file.path))
     part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         part.write_bytes(file.content)

@@ -36,6 +36,7 @@ _TRIGGERS = {
     "manual": "as asked",
 }
 _LABEL = 14
+_BEYOND = "by /readyz?verbose: beyond loopback, the admin listener tells health and metrics alone"
 # Where the line of a token's life begins, and how long it is.
 _LIFE_AT, _LIFE = 44, 32
 
@@ -56,6 +57,8 @@ def draw(told: Told, style: Style, page: str = "") -> list[str]:
         lines += _row("listens on", ", ".join(map(_text, told.get("listeners", []))), style)
         lines += _row("configured", _configured(told), style)
         lines += _row("page", page, style) if page else []
+    else:
+        lines += _row("told", _BEYOND, style)
     for credential in told["credentials"]:
         lines += ["", *_credential(credential, style)]
     if told.get("routes"):

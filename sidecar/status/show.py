@@ -53,7 +53,7 @@ def look(admin: Admin, style: Style, *, raw: bool, one_line: bool = False) -> Lo
         return Look(draw(status, style, page), answered=True)
     except Unanswered as problem:
         return Look([str(problem)], answered=False)
-    except (LookupError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
         return Look([f"{admin} is a sidecar of another version; see its status with --json."], answered=False)
 
 

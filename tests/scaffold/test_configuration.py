@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 from itertools import pairwise
@@ -101,6 +102,12 @@ def test_a_path_of_any_kind(home: Home, name: str) -> None:
     assert home.loaded().credentials[0].api_key.name == f"{home.folder}/{name}"
 
 
+def test_the_home_in_a_path(home: Home) -> None:
+    """No shell puts it in the place of the ~ in `--api-key-file=~/key`."""
+    home.init("--preset", "giantcontext", "--api-key-file=~/key")
+    assert home.loaded().credentials[0].api_key.name == f"{os.environ['HOME']}/key"
+
+
 @pytest.mark.parametrize("name", ["null", "Null", "yes", "MY_KEY"])
 def test_a_variable_of_any_name(home: Home, name: str) -> None:
     """Words of YAML are none here."""
@@ -138,6 +145,9 @@ def test_nobodys_home(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOME")
     assert "name the place by -o" in home.init("--preset", "giantcontext", code=2)
     home.init("--preset", "giantcontext", "-o", "c.yaml")
+    for kind in ("--systemd", "--launchd"):  # which would go to the root of the file system
+        assert "HOME is not set" in home.init("--preset", "giantcontext", "-o", "d.yaml", kind, code=2)
+    assert "d.yaml" not in home.files()
 
 
 def test_nothing_is_overwritten_unasked(home: Home) -> None:
@@ -195,6 +205,10 @@ def test_a_folder_that_cannot_be_written(home: Home) -> None:
     """Exit 1 and a sentence."""
     (home.folder / "file").touch()
     assert "cannot be written" in home.init("--preset", "giantcontext", "-o", "file/config.yaml", code=1)
+    (home.folder / "folder").mkdir()
+    assert "/folder cannot be written: Is a directory" in home.init(
+        "--preset", "giantcontext", "-o", "folder", "--force", code=1
+    )
 
 
 def test_what_the_environment_configures_is_not_written(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,10 @@ import pytest
 
 from sidecar.admin.describe import describe
 from sidecar.admin.view import Reload, RouteView
+from sidecar.ask import locate
 from sidecar.credentials.status import CredentialStatus, ExchangeRecord
 from sidecar.status.screen import draw
+from sidecar.status.show import look
 from sidecar.status.style import Style
 from tests.admin.running import NOW, MadeUpProcess, credential, running
 from tests.cli.command import environment, sidecar, sidecar_beside
@@ -157,6 +159,9 @@ async def test_beyond_loopback_it_shows_what_there_is() -> None:
     assert ended.code == 0
     assert ended.out.partition("\n")[0][2:] == "ready  Sidecar"
     assert "expires in 9 min" in ended.out
+    told = " ".join(ended.out.split())
+    assert "by /readyz?verbose: beyond loopback, the admin listener tells health and metrics alone" in told
+    assert "beyond" not in "\n".join(drawn(credential()))
 
 
 async def test_as_json() -> None:
@@ -203,13 +208,28 @@ def test_nothing_that_was_told_can() -> None:
     assert sum(line.count("a\\x1b[2J") for line in lines) >= 15
 
 
-@pytest.mark.parametrize("body", [b"[]", b"{}", b"<html>", b'{"credentials": [1]}', b'{"credentials": [{}]}'])
+_ENDLESS = b'{"credentials": [{"name": "a", "state": "fresh", "expires_in_s": 1e999}]}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"{}",
+        b"<html>",
+        b'{"credentials": [1]}',
+        b'{"credentials": [{}]}',
+        pytest.param(_ENDLESS, id="endless"),
+        pytest.param(b'{"credentials": ' + b"[" * 100_000, id="deep"),
+    ],
+)
 async def test_another_version(body: bytes) -> None:
-    """Exit 1 and a sentence."""
+    """A sentence, and no traceback."""
     async with answering(body) as address:
-        ended = await sidecar_beside("status", "--admin", address)
-    assert (ended.code, ended.out) == (1, "")
-    assert re.search(r"no status to show|another version; see its status with --json", ended.err)
+        found = await asyncio.to_thread(look, locate(address), Style(), raw=False)
+    assert not found.answered
+    (line,) = found.lines
+    assert re.search(r"no status to show|another version; see its status with --json", line)
 
 
 def test_where_nothing_listens() -> None:
