@@ -177,7 +177,7 @@ class _Beside:
         try:
             while missing := [status for status in self._app.credentials() if not status.usable]:
                 waited_s = self._loop.time() - began
-                hopeless = [status for status in missing if self._is_hopeless(status)]
+                hopeless = [status for status in missing if is_hopeless(status, self._app.config.fail_fast)]
                 if hopeless or waited_s >= command.wait_s:
                     late = "" if hopeless else f" within {command.wait_s:g} s (--max)"
                     raise StartError("\n".join(_why(status, late) for status in hopeless or missing))
@@ -188,11 +188,6 @@ class _Beside:
         finally:
             if command.progress is not None:
                 command.progress("")
-
-    def _is_hopeless(self, status: CredentialStatus) -> bool:
-        """Whether waiting will not help: the key is refused, or there is none."""
-        failed = status.error is not None
-        return failed and (status.state == "key_rejected" or status.last_exchange is None or self._app.config.fail_fast)
 
     def _start(self, path: str, command: Command, core_limit: tuple[int, int]) -> int:
         config = self._app.config
@@ -259,6 +254,12 @@ class _Beside:
             await asyncio.wait([working], timeout=SPARE_S)
             raise _Told(self._told.result())
         await working
+
+
+def is_hopeless(status: CredentialStatus, fail_fast: bool) -> bool:
+    """Whether waiting will not help: the key is refused, or there is none; or nothing is to be waited for."""
+    failed = status.error is not None
+    return failed and (status.state == "key_rejected" or status.last_exchange is None or fail_fast)
 
 
 def _unguarded(config: Config) -> list[str]:

@@ -30,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
     from sidecar.errors import ConfigError
     from sidecar.hardening import harden
 
-    harden(os.environ)
+    if args.exchange:
+        harden(os.environ)
     environ = Environment(os.environ)
     try:
         config = loader(args, environ)()

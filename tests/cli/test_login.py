@@ -84,7 +84,7 @@ def person(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Captu
     package.set_keyring(before)
 
 
-def test_a_key_by_standard_input_and_out_again(tmp_path: Path) -> None:
+def test_a_key_by_standard_input_and_out_again(person: Person, tmp_path: Path) -> None:
     """The line's end is none of it; nothing of it is said; the second logout finds nothing."""
     environ = keyring(tmp_path)
     ended = typed("login", ENTRY, key=CANARY.encode() + b"\r\n", environ=environ)
@@ -93,9 +93,9 @@ def test_a_key_by_standard_input_and_out_again(tmp_path: Path) -> None:
     assert "api_key: {keyring: sidecar/giantcontext}" in ended.out
     assert "(file)" in ended.out, "the keyring's name"
     assert CANARY not in ended.out + ended.err
-    assert typed("logout", ENTRY, key=b"", environ=environ).code == 0
+    assert person.types("logout", ENTRY).code == 0
     assert kept(tmp_path) == {}
-    again = typed("logout", ENTRY, key=b"", environ=environ)
+    again = person.types("logout", ENTRY)
     assert (again.code, "has no entry sidecar/giantcontext" in again.err) == (1, True)
 
 

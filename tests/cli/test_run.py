@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import environment, sidecar, sidecar_beside
+from tests.exec.executing import long_only
 from tests.ports import free_port
 
 CONFIG = """
@@ -40,7 +41,8 @@ async def process(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
         await running.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+# Ctrl-C too where SIDECAR_LONG is set: both are taken in one line, and `vendor` below has it.
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=long_only)])
 async def test_run_until_a_signal(number: signal.Signals, tmp_path: Path) -> None:
     """Ready after `wait`; a good end after the signal."""
     admin = free_port()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.cli import main
 from sidecar.vendor.server import DEMO_KEY, Vendor, VendorOptions
 from tests.cli.command import Ended, environment, sidecar, sidecar_beside
 
@@ -65,10 +66,12 @@ async def test_one_that_lives_too_short(tmp_path: Path) -> None:
     assert "lives for 60 s alone, less than --min-ttl (300 s)" in short.err
 
 
-async def test_whose_it_is(tmp_path: Path) -> None:
+async def test_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """With several credentials one is named; JSON says which, and the expiry; a refused key says what to do."""
     async with configured(tmp_path, "demo", "bad") as file:
-        none = await sidecar_beside("token", "-c", file, environ=ENVIRON)
+        for name, value in {**ENVIRON, "SIDECAR_DUMPABLE": "1"}.items():
+            monkeypatch.setenv(name, value)
+        none = Ended(main(["token", "-c", file]), *capsys.readouterr())
         flags = ("--json", "--min-ttl", "30s", "--credential", "demo")
         good = await sidecar_beside("token", *flags, "-c", file, environ=ENVIRON)
         bad = await sidecar_beside("token", "--credential", "bad", "-c", file, environ=ENVIRON)

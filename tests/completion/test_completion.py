@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
-from sidecar.cli import COMMANDS, parser_of
+from sidecar.cli import COMMANDS, main, parser_of
 from sidecar.completion import bash as bash_script
 from sidecar.completion import fish as fish_script
 from sidecar.completion import zsh as zsh_script
 from sidecar.completion.words import Command, commands
 from sidecar.config.presets import PRESETS
-from tests.cli.command import sidecar
 from tests.completion import shells
 from tests.completion.shells import completed, on_a_terminal
 from tests.servers.programs import require
@@ -40,9 +40,8 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the script for each shell, as the command prints it."""
     folder = tmp_path_factory.mktemp("completion")
     for name in SHELLS:
-        ended = sidecar("completion", name)
-        assert (ended.code, ended.err) == (0, "")
-        (folder / name).write_text(ended.out)
+        with (folder / name).open("w") as script, redirect_stdout(script):
+            assert main(["completion", name]) == 0
     return folder
 
 
@@ -162,6 +161,5 @@ def test_any_sign_in_a_help(shell: str, tmp_path: Path) -> None:
 
 def test_another_shell_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2 and a sentence."""
-    ended = sidecar("completion", "tcsh")
-    assert ended.code == 2
-    assert "bash" in ended.err
+    assert main(["completion", "tcsh"]) == 2
+    assert "bash" in capsys.readouterr().err

@@ -40,6 +40,7 @@ def environment_of(folder: Path, content: object, environ: dict[str, str], **tem
     return found
 
 
+@long_only  # SIDECAR_LONG; test_unmodified_clients.py has real clients answered by these variables
 async def test_a_command_is_answered(tmp_path: Path) -> None:
     """With the preset's variables, and one of its own."""
     show = 'curl -sf "$GIANTCONTEXT_BASE_URL/me"; echo; echo "$GIANTCONTEXT_API_KEY $OPENAI_BASE_URL $SIDECAR_URL"'

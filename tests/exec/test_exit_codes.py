@@ -8,10 +8,17 @@ from pathlib import Path
 import pytest
 
 from sidecar import child
-from sidecar.cli import parser_of
+from sidecar.cli import main, parser_of
 from tests.exec.executing import command_line, configured, done, long_only, written
 
 
+@pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -9 $$", 137)])
+def test_how_one_ended(script: str, code: int) -> None:
+    """Its exit code; 128 and the number where a signal ended it."""
+    assert child.wait(child.start("/bin/sh", ("sh", "-c", script), {}, mask=())) == code
+
+
+@long_only  # SIDECAR_LONG; test_signals.py looks at code and outputs too
 @pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -9 $$", 137)])
 async def test_the_commands_own(tmp_path: Path, script: str, code: int) -> None:
     """Its exit code; 128 and the number where a signal ended it. Nothing of ours is on its outputs."""
@@ -38,11 +45,14 @@ def test_what_cannot_be_run(tmp_path: Path, word: str, code: int, said: str) -> 
     assert not_found.value.code == code
 
 
-async def test_what_cannot_be_run_is_told_first(tmp_path: Path) -> None:
+def test_what_cannot_be_run_is_told_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Before the configuration is read, or anything asked of anybody."""
     file = written(tmp_path, {"not": "looked at"})
-    ended = await done(command_line(file, "no-such-program"))
-    assert ended == (127, "", "sidecar: cannot find 'no-such-program': it is not on PATH.\n")
+    monkeypatch.setenv("SIDECAR_DUMPABLE", "1")  # this process goes on
+    assert main(command_line(file, "no-such-program")[3:]) == 127
+    assert capsys.readouterr() == ("", "sidecar: cannot find 'no-such-program': it is not on PATH.\n")
 
 
 @long_only  # SIDECAR_LONG
@@ -69,8 +79,6 @@ async def test_a_script_without_a_first_line(tmp_path: Path) -> None:
 )
 def test_a_wrong_command_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, and what to write instead."""
-    from sidecar.cli import main
-
     assert main(["exec", *arguments]) == 2
     assert said in capsys.readouterr().err
 

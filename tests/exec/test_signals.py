@@ -73,12 +73,16 @@ async def test_a_signal_that_the_command_does_not_take_ends_both(tmp_path: Path)
 
 
 async def test_a_key_at_the_terminal_reaches_the_command_once(tmp_path: Path) -> None:
-    """Ctrl-C and Ctrl-\\, also through two of us, one in the other; and neither of us ends by it."""
+    """Ctrl-C and Ctrl-\\, also through two of us, one in the other, each with an address; and neither ends by it."""
     async with configured(tmp_path) as (file, vendor):
         credential = {"preset": "static", "api_key": {"env": "INNER"}}
         inner = written(tmp_path, {"upstream": vendor.url, "credential": credential}, "inner.yaml")
-        words = command_line(file, *command_line(inner, *counting("SIGINT", "SIGQUIT")))
+        addresses = "print(len({os.environ[name] for name in ('GIANTCONTEXT_BASE_URL', 'SIDECAR_URL')}), 'addresses')"
+        program, flag, script = counting("SIGINT", "SIGQUIT")
+        script = f"import os; {addresses}; assert 'INNER' not in os.environ\n{script}"
+        words = command_line(file, *command_line(inner, program, flag, script))
         with Terminal(words, {**ENVIRON, "INNER": "inner-key-of-the-tests"}) as at:
+            await at.shows("2 addresses")
             await at.shows("ready")
             at.type("\x03")
             await at.shows("had SIGINT")
@@ -160,11 +164,16 @@ sys.exit(3)
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="as Linux tells it")
 async def test_the_command_has_the_signals_of_our_start(tmp_path: Path) -> None:
-    """`nohup sidecar exec -- CMD` is as `sidecar exec -- nohup CMD`; none is blocked, and none ignored but that one."""
-    async with configured(tmp_path) as (file, _):
-        line = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command_line(file, "cat", "/proc/self/status")]
-        _, out, _ = await done(line)
-    told = dict(line.split(":\t") for line in out.splitlines() if line.startswith("Sig"))
+    """`nohup sidecar exec -- CMD` is as `sidecar exec -- nohup CMD`; none is blocked, and none ignored but that one.
+
+    Its code is the command's, and on its outputs is nothing of ours.
+    """
+    async with configured(tmp_path) as (file, vendor):
+        command = command_line(file, "sh", "-c", "grep ^Sig /proc/self/status; echo err >&2; exit 7")
+        code, out, err = await done(["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command])
+    assert (code, err) == (7, "err\n")
+    assert [entry.on for entry in vendor.journal.entries] == ["token"]
+    told = dict(line.split(":\t") for line in out.splitlines())
     assert int(told["SigBlk"], 16) == 0
     # glibc has two of its own above 31.
     assert int(told["SigIgn"], 16) & 0x7FFFFFFF == 1 << (signal.SIGHUP - 1)
