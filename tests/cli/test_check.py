@@ -74,7 +74,10 @@ async def test_the_exchange_of_a_bad_key(tmp_path: Path) -> None:
 
 
 async def test_the_exchange_of_a_good_key_from_a_command(tmp_path: Path) -> None:
-    """Says what came back, never key or token. The command finds no other secret of the configuration's in its environment, and a process that leaves no core."""
+    """Says what came back, never key or token.
+
+    The command finds no other secret of the configuration's in its environment, and a process that leaves no core.
+    """
     seen = tmp_path / "seen"
     look = f"(env; grep core /proc/$PPID/limits) > {seen}; echo {DEMO_KEY}"
     async with configured(tmp_path) as file:
