@@ -88,7 +88,7 @@ async def test_the_exchange_of_a_good_key_from_a_command(tmp_path: Path) -> None
         Path(file).write_text(content)
         secrets = {"FIELD": "secret-field-0123", "CALLERS": "secret-gate-0123"}
         run = ["ulimit -S -c $(ulimit -H -c); exec $0 -m sidecar check --exchange -c $1", sys.executable, file]
-        environ = environment({**secrets, "KEPT": "1"})
+        environ = environment({**secrets, "SAME_AS_CALLERS": "secret-gate-0123", "KEPT": "1"})
         ended = await asyncio.to_thread(subprocess.run, ["sh", "-c", *run], env=environ, capture_output=True)
     assert (ended.returncode, b"exchange:   demo: ok: " in ended.stdout) == (0, True), ended
     assert b"eyJ" not in ended.stdout + ended.stderr and DEMO_KEY.encode() not in ended.stdout + ended.stderr
