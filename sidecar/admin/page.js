@@ -110,6 +110,7 @@ function drawCredentials() {
 }
 
 function newCard(credential) {
+  shown.delete(`card ${credential.name}`); // one of that name may have been there, and gone
   const table = make(
     "table",
     {class: "stack past", role: "table"},
@@ -152,6 +153,8 @@ function drawCard(card, credential) {
 function timeLeft(credential) {
   if (credential.usable && !credential.expires_at) return ["does not expire"];
   if (!credential.expires_at) return [];
+  // A clock that was set back keeps no dead token alive, though its end seems to lie ahead again.
+  if (!credential.usable && credential.expires_at > now()) return ["not used any more"];
   return [credential.usable ? "expires " : "expired ", since(credential.expires_at)];
 }
 

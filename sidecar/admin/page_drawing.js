@@ -20,6 +20,7 @@ const STEPS_S = [
   DAY_S,
   2 * DAY_S,
   7 * DAY_S,
+  14 * DAY_S,
 ];
 
 function shape(name, attributes, ...children) {
@@ -39,13 +40,15 @@ function label(x, y, text, kind, anchor = "middle") {
 
 // The time line
 
-// From a life before now (of short-lived tokens, some lives) to the current token's end; a token that is long dead, and
-// when it came, is still in sight. For a token without end, and for none, a quarter of an hour.
+// From a life before now (of short-lived tokens, some lives), or from when it is known what was, to the current token's
+// end; a token that is long dead, and when it came, is still in sight. For a token without end, and for none, a quarter
+// of an hour.
 function reach(credential, now) {
   const {obtained_at: from, expires_at: until, exchanges} = credential;
   const life = from && until ? Math.max(10, until - from) : 900;
   const known_s = exchanges.length ? now - exchanges[0].at : 0;
-  const past = Math.max(life * 1.25, Math.min(300, known_s), until && until < now ? (now - until) * 1.1 + life : 0);
+  const before = Math.min(life * 1.25, Math.max(life * 0.25, known_s * 1.1));
+  const past = Math.max(before, Math.min(300, known_s), until && until < now ? (now - until) * 1.1 + life : 0);
   let begin = now - past;
   if (from && from < begin && now - from < life * 4) begin = from - life * 0.1;
   const end = Math.max(until || 0, credential.next_refresh_at || 0, now + past * 0.15);
@@ -71,13 +74,16 @@ function timeline(credential, now, width) {
 
 function ticks(begin, end, x, width, now) {
   const room = Math.max(2, Math.floor(width / 90));
-  const step = STEPS_S.find((each) => (end - begin) / each <= room) || 30 * DAY_S;
+  // A token may live for a thousand years, and there are to be as few ticks all the same.
+  const month_s = 30 * DAY_S;
+  const step =
+    STEPS_S.find((each) => (end - begin) / each <= room) || Math.ceil((end - begin) / room / month_s) * month_s;
   const zone = new Date(now * 1000).getTimezoneOffset() * 60;
   const found = [];
   for (let at = Math.ceil((begin - zone) / step) * step + zone; at < end; at += step) {
     const where = x(at);
     found.push(shape("line", {x1: where.toFixed(1), x2: where.toFixed(1), y1: 44, y2: 48, class: "t-tick"}));
-    if (where > 20 && where < width - 20) found.push(label(where, 60, moment(at, now, step >= 60), "t-word"));
+    if (where > 20 && where < width - 20) found.push(label(where, 60, tickWord(at, now, step), "t-word"));
   }
   return found;
 }

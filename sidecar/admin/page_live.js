@@ -41,7 +41,11 @@ function listen() {
     draw();
   });
   source.addEventListener("end", () => lost("has stopped"));
-  source.onerror = () => lost("does not answer");
+  source.onerror = () => {
+    // Where it does not try again by itself there was an answer, and no events: as many pages look as may.
+    if (source.readyState === EventSource.CLOSED) lost("has enough pages to keep live", "Close another one. ");
+    else lost("does not answer");
+  };
 }
 
 function hush() {
@@ -51,13 +55,13 @@ function hush() {
 }
 
 // What is on the page is old from now on, and says so at its top.
-function lost(what) {
+function lost(what, remedy = "") {
   hush();
   connected("off", "Not live; trying again");
   document.documentElement.dataset.level = "waiting";
   shown.delete("verdict");
   say(find("verdict"), `The sidecar ${what}.`);
-  say(find("lead"), `What follows is as it was at ${moment(status.now, now())}.`);
+  say(find("lead"), `${remedy}What follows is as it was at ${moment(status.now, now())}.`);
   document.title = `It ${what} · Sidecar`;
   when("icon", "waiting", () => find("icon").setAttribute("href", icon("waiting")));
   live.timer = setTimeout(listen, live.wait_s * 1000);

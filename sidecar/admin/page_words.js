@@ -9,18 +9,29 @@ const clock = new Intl.DateTimeFormat(undefined, {
 });
 const clockShort = new Intl.DateTimeFormat(undefined, {hour: "2-digit", minute: "2-digit", hourCycle: "h23"});
 const day = new Intl.DateTimeFormat(undefined, {weekday: "short", day: "numeric", month: "short"});
+const dayOfYear = new Intl.DateTimeFormat(undefined, {day: "numeric", month: "short", year: "numeric"});
+const month = new Intl.DateTimeFormat(undefined, {month: "short", year: "numeric"});
 const counted = new Intl.NumberFormat(undefined);
 
 const DAY_S = 86400;
 
-// A moment as a clock shows it, with its day where that is not today's.
+// A moment as a clock shows it, with its day where that is not today's, and its year where that is another one.
 function moment(at, now, short) {
   const date = new Date(at * 1000);
+  const today = new Date(now * 1000);
   const time = (short ? clockShort : clock).format(date);
-  return new Date(now * 1000).toDateString() === date.toDateString() ? time : `${day.format(date)}, ${time}`;
+  if (today.toDateString() === date.toDateString()) return time;
+  return `${(today.getFullYear() === date.getFullYear() ? day : dayOfYear).format(date)}, ${time}`;
 }
 
-// A span in the two largest units that say something: 45 s, 12 min, 3 h 5 min, 2 d 4 h.
+// The same in few letters, for a scale that has a mark each so many seconds.
+function tickWord(at, now, step_s) {
+  if (step_s < DAY_S) return moment(at, now, step_s >= 60);
+  const date = new Date(at * 1000);
+  return (step_s < 60 * DAY_S ? day : month).format(date);
+}
+
+// A span in the two largest units that say something: 45 s, 12 min, 3 h 5 min, 2 d 4 h, 90 d, 9 years.
 function span(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 100) return `${whole} s`;
@@ -28,7 +39,9 @@ function span(seconds) {
   if (minutes < 60) return `${minutes} min`;
   if (minutes < 1440) return joined(Math.floor(minutes / 60), "h", minutes % 60, "min");
   const hours = Math.round(minutes / 60);
-  return joined(Math.floor(hours / 24), "d", hours % 24, "h");
+  if (hours < 24 * 100) return joined(Math.floor(hours / 24), "d", hours % 24, "h");
+  const days = Math.round(hours / 24);
+  return days < 730 ? `${days} d` : `${counted.format(Math.floor(days / 365.25))} years`;
 }
 
 function joined(large, largeUnit, small, smallUnit) {
@@ -43,9 +56,9 @@ function plural(count, one, many) {
   return `${counted.format(count)} ${count === 1 ? one : many}`;
 }
 
-// A sentence starts with a capital and ends with a full stop.
+// A sentence starts with a capital, where it starts with a word and not with a file's name, and ends with a full stop.
 function sentence(text) {
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  const whole = /^[a-z]+[ ,;']/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
   return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }
 
@@ -140,7 +153,11 @@ function advices(status) {
 function lead(status) {
   const worst = ["bad", "warn"].flatMap((level) => status.credentials.filter((each) => standing(each)[0] === level))[0];
   if (!worst) return "";
-  if (!worst.error) return sentence(worst.verdict.reason);
+  if (!worst.error) {
+    // A machine that has slept wakes with a token that has expired, and no exchange has failed.
+    const asleep = `The token of ${worst.name} has expired, and the next one is not here yet.`;
+    return worst.verdict ? sentence(worst.verdict.reason) : asleep;
+  }
   return worst.usable
     ? sentence(worst.error) + " The token in use goes on being used until it expires."
     : sentence(worst.error);

@@ -83,7 +83,7 @@ async def test_silence_is_broken(quick: None, monkeypatch: pytest.MonkeyPatch) -
         assert await event(wire) == ("alive", {})
 
 
-async def test_pages_that_look_are_bounded_and_whoever_leaves_makes_room() -> None:
+async def test_pages_that_look_are_bounded_and_whoever_leaves_makes_room(quick: None) -> None:
     """The ninth is told to come back; the health of the process is told meanwhile."""
     async with running(MadeUpProcess()) as admin:
         held = [looking(admin.port) for _ in range(MOST_SUBSCRIBERS)]

@@ -14,3 +14,9 @@ def devtools() -> Iterator[str]:
     """The address of a Chromium's DevTools."""
     with chromium() as address:
         yield address
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """News each tenth of a second."""
+    monkeypatch.setattr("sidecar.admin.events.TICK_S", 0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
@@ -13,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from sidecar.admin.view import RouteView, Setting
+from sidecar.admin.events import MOST_SUBSCRIBERS
+from sidecar.admin.view import Reload, RouteView, Setting
 from sidecar.credentials.status import CredentialStatus
 from tests.fakes import Tokens, always, response, upstream
 from tests.page.browser import Page, attached
-from tests.page.scenes import SCENES, Scene, process
+from tests.page.scenes import SCENES, Scene
 from tests.page.shots import served
 from tests.wire.running import with_tokens
 
@@ -148,38 +150,47 @@ async def test_a_foreign_page_cannot_read_it(devtools: str) -> None:
             assert {each["status"] for each in answers if each["url"].startswith(own)} == {403}
 
 
-async def test_nothing_has_to_be_scrolled_sideways(devtools: str) -> None:
-    """Also with long names, and with everything unfolded."""
+async def test_everybody_can_use_it(devtools: str) -> None:
+    """Whoever sees little, hears it, has no mouse, or a narrow screen; all on one page, as to open one takes long."""
     scene = SCENES["rejected"]()
+    async with opened(devtools, scene) as page:
+        await _all_can_be_read_in_light_and_dark(page)
+        await _a_screen_reader_finds_its_way(page)
+        await _the_keyboard_reaches_everything(page, scene)
+        await _nothing_has_to_be_scrolled_sideways(page, scene)
+
+
+async def _nothing_has_to_be_scrolled_sideways(page: Page, scene: Scene) -> None:
+    """Also with long names, and with everything unfolded."""
     made = scene.process
     made.statuses = [_renamed(status) for status in made.statuses]
     made.routes = [RouteView(HOSTILE, f"/{HOSTILE}", HOSTILE, f"https://{HOSTILE}", HOSTILE)]
     made.configured = [Setting(f"credentials.{HOSTILE}.api_key", HOSTILE, HOSTILE)]
     made.config_source, made.listeners = f"/{HOSTILE}", [HOSTILE]
-    async with opened(devtools, scene) as page:
-        await page.value("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-        for width in (320, 400, 700, 1200, 1600):
-            await page.size(width, 900)
-            assert await page.value("document.documentElement.scrollWidth") <= width
-        assert await page.value("document.querySelectorAll('main img, main script').length") == 0
-        assert await page.value("typeof hacked") == "undefined"
-        assert HOSTILE in await page.value("document.querySelector('#routes').textContent")
-        # Nor does it mind that nothing of it is seen.
-        await page.value("document.querySelector('main').hidden = true; dispatchEvent(new Event('resize'))")
+    made.last_reload = Reload(time())  # then the configuration is another one
+    await page.until("document.querySelector('#settings').textContent.includes('<img')")
+    await page.value("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    for width in (320, 400, 700, 1200, 1600):
+        await page.size(width, 900)
+        assert await page.value("document.documentElement.scrollWidth") <= width
+    assert await page.value("document.querySelectorAll('main img, main script').length") == 0
+    assert await page.value("typeof hacked") == "undefined"
+    assert HOSTILE in await page.value("document.querySelector('#routes').textContent")
+    # Nor does it mind that nothing of it is seen.
+    await page.value("document.querySelector('main').hidden = true; dispatchEvent(new Event('resize'))")
 
 
 def _renamed(status: CredentialStatus) -> CredentialStatus:
     return replace(status, name=HOSTILE + status.name, source=HOSTILE, error=HOSTILE, remedy=HOSTILE)
 
 
-async def test_dark_changes_the_colours_and_all_can_be_read(devtools: str) -> None:
+async def _all_can_be_read_in_light_and_dark(page: Page) -> None:
     """Text stands out from what is behind it by 4.5 to 1 in both schemes (WCAG 2.2, 1.4.3)."""
-    async with opened(devtools, SCENES["rejected"]()) as page:
-        papers = []
-        for dark in (False, True):
-            await page.size(1000, 900, dark=dark)
-            papers.append(await page.value("getComputedStyle(document.documentElement).backgroundColor"))
-            assert await page.value(_CONTRASTS) == []
+    papers = []
+    for dark in (False, True):
+        await page.size(1000, 900, dark=dark)
+        papers.append(await page.value("getComputedStyle(document.documentElement).backgroundColor"))
+        assert await page.value(_CONTRASTS) == []
     assert papers[0] != papers[1]
 
 
@@ -210,72 +221,107 @@ _CONTRASTS = """(() => {
 })()"""  # noqa: E501
 
 
-async def test_the_keyboard_reaches_everything(devtools: str) -> None:
+async def _the_keyboard_reaches_everything(page: Page, scene: Scene) -> None:
     """In the order of the page, with a ring around what has the focus; what is folded opens by Enter."""
-    scene = SCENES["failing"]()
-    async with opened(devtools, scene) as page:
-        wanted = await page.value(
-            "[...document.querySelectorAll('a, summary')].filter((each) => each.getClientRects().length).length"
-        )
-        reached = []
-        for _ in range(wanted):
-            await page.press("Tab")
-            reached.append(
-                await page.value(
-                    "(({tagName, textContent}, {outlineStyle}) => [tagName, textContent, outlineStyle])"
-                    "(document.activeElement, getComputedStyle(document.activeElement))"
-                )
+    wanted = await page.value(
+        "[...document.querySelectorAll('a, summary')].filter((each) => each.getClientRects().length).length"
+    )
+    reached = []
+    for _ in range(wanted):
+        await page.press("Tab")
+        reached.append(
+            await page.value(
+                "(({tagName, textContent}, {outlineStyle}) => [tagName, textContent, outlineStyle])"
+                "(document.activeElement, getComputedStyle(document.activeElement))"
             )
-        assert reached[0][:2] == ["A", "Skip to the credentials"]
-        assert {tag for tag, _, _ in reached} == {"A", "SUMMARY"}
-        assert {outline for _, _, outline in reached} == {"solid"}
-        assert await page.value("document.activeElement.textContent") == "/metrics"
-        await page.value("document.querySelector('.credential summary').focus()")
-        await page.press("Enter")
-        await page.until("document.querySelector('.credential details').open")
-        # What somebody has unfolded stays so, and what somebody reads stays where it is, when other values come.
-        seen = "['.credential details', '#troubles td', '#settings td']"
-        await page.value(f"window.before = {seen}.map((each) => document.querySelector(each))")
-        scene.process.stats.route("giantcontext").requests[b"GET"][0] += 100_000
-        await page.until("document.querySelector('#requests .sum').textContent.startsWith('101,')")
-        assert await page.value("before.every((each) => each.isConnected) && before[0].open")
+        )
+    assert reached[0][:2] == ["A", "Skip to the credentials"]
+    assert {tag for tag, _, _ in reached} == {"A", "SUMMARY"}
+    assert {outline for _, _, outline in reached} == {"solid"}
+    assert await page.value("document.activeElement.textContent") == "/metrics"
+    await page.value("document.querySelector('.credential summary').focus()")
+    await page.press("Enter")
+    await page.until("document.querySelector('.credential details').open")
+    # What somebody has unfolded stays so, and what somebody reads stays where it is, when other values come.
+    seen = "['.credential details', '#troubles td', '#settings td']"
+    await page.value(f"window.before = {seen}.map((each) => document.querySelector(each))")
+    scene.process.stats.route("giantcontext").requests[b"GET"][0] += 100_000
+    await page.until("document.querySelector('#requests .sum').textContent.startsWith('101,')")
+    assert await page.value("before.every((each) => each.isConnected) && before[0].open")
 
 
-async def test_a_screen_reader_finds_its_way(devtools: str) -> None:
+async def _a_screen_reader_finds_its_way(page: Page) -> None:
     """Landmarks, headings in order, tables and drawings with names; and nothing moves for who wants no motion."""
-    async with opened(devtools, SCENES["rejected"]()) as page:
-        nodes = (await page.do("Accessibility.getFullAXTree"))["nodes"]
-        found = [
-            (node["role"]["value"], node.get("name", {}).get("value", ""), node.get("properties", []))
-            for node in nodes
-            if not node["ignored"]
-        ]
-        roles = [role for role, _, _ in found]
-        assert {"banner", "main", "contentinfo", "navigation", "status"} <= set(roles)
-        levels = [
-            prop["value"]["value"]
-            for role, _, properties in found
-            if role == "heading"
-            for prop in properties
-            if prop["name"] == "level"
-        ]
-        assert levels[0] == 1 and all(after <= before + 1 for before, after in pairwise(levels))
-        for kind, least in (("table", 3), ("image", 4), ("region", 5)):
-            names = [name for role, name, _ in found if role in (kind, "img" if kind == "image" else kind)]
-            assert len(names) >= least and all(names), (kind, names)
-        assert any("Time line of giantcontext: obtained" in name for name in (each[1] for each in found))
-        motion = {"name": "prefers-reduced-motion", "value": "reduce"}
-        assert await page.value("getComputedStyle(document.querySelector('.live i')).animationName") == "breathe"
-        await page.do("Emulation.setEmulatedMedia", features=[motion])
-        assert await page.value("getComputedStyle(document.querySelector('.live i')).animationName") == "none"
+    nodes = (await page.do("Accessibility.getFullAXTree"))["nodes"]
+    found = [
+        (node["role"]["value"], node.get("name", {}).get("value", ""), node.get("properties", []))
+        for node in nodes
+        if not node["ignored"]
+    ]
+    roles = [role for role, _, _ in found]
+    assert {"banner", "main", "contentinfo", "navigation", "status"} <= set(roles)
+    levels = [
+        prop["value"]["value"]
+        for role, _, properties in found
+        if role == "heading"
+        for prop in properties
+        if prop["name"] == "level"
+    ]
+    assert levels[0] == 1 and all(after <= before + 1 for before, after in pairwise(levels))
+    for kind, least in (("table", 3), ("image", 4), ("region", 5)):
+        names = [name for role, name, _ in found if role in (kind, "img" if kind == "image" else kind)]
+        assert len(names) >= least and all(names), (kind, names)
+    assert any("Time line of giantcontext: obtained" in name for name in (each[1] for each in found))
+    motion = {"name": "prefers-reduced-motion", "value": "reduce"}
+    assert await page.value("getComputedStyle(document.querySelector('.live i')).animationName") == "breathe"
+    await page.do("Emulation.setEmulatedMedia", features=[motion])
+    assert await page.value("getComputedStyle(document.querySelector('.live i')).animationName") == "none"
 
 
-@pytest.mark.parametrize("count", [0, 15])
-async def test_none_and_many(devtools: str, count: int) -> None:
-    """It draws without a credential, and with more than anybody has."""
-    (one,) = SCENES["fresh"]().process.statuses
-    made = process(*(replace(one, name=f"credential-{number}") for number in range(count)))
-    if not count:
-        made.routes, made.configured = [RouteView("plain", "/", None, "http://127.0.0.1:9", None)], []
-    async with opened(devtools, Scene(made) if count else Scene(made, requests_a_bucket=0)) as page:
-        assert await page.value("document.querySelectorAll('.credential svg rect').length > 0") == (count > 0)
+async def test_none_many_and_odd_ones(devtools: str) -> None:
+    """It draws credentials that nobody has planned for, more of them than anybody has, and none."""
+    scene = SCENES["fresh"]()
+    (one,) = scene.process.statuses
+    now, year_s = time(), 365 * 86400.0
+    asleep = replace(one, state="expired", usable=False, expires_at=now - 5)  # the machine slept; nothing has failed
+    scene.process.statuses = [
+        asleep,
+        replace(one, name="static", expires_at=None, next_refresh_at=None),
+        replace(one, name="long", expires_at=now + 900 * year_s, next_refresh_at=now + 899 * year_s),
+        replace(one, name="ahead", obtained_at=now + 50),  # its clock was set back
+        replace(one, name="ended", state="expired", usable=False),  # though the clock says that it is valid
+    ]
+    async with opened(devtools, scene) as page:
+        said = await page.value("document.querySelector('h1').textContent")
+        assert said == "Requests that need giantcontext and ended fail."
+        assert "has expired" in await page.value("document.querySelector('#lead').textContent")
+        left = await page.value("[...document.querySelectorAll('.left')].map((each) => each.textContent)")
+        assert [left[1], left[2][-9:], left[4]] == ["does not expire", "899 years", "not used any more"]
+        assert await page.value(f"{_TICKS}.every((count) => 0 < count && count < 20)")
+        scene.process.statuses = []
+        await page.until("document.querySelector('#no-credentials').getClientRects().length")
+        scene.process.statuses = [replace(one, name=f"credential-{number}") for number in range(15)]
+        await page.until("document.querySelectorAll('.credential .t-token').length >= 15")
+        assert await page.value("document.querySelector('h1').textContent.startsWith('All is well. 15 ')")
+        scene.process.statuses = []
+        await page.until("!document.querySelector('.credential')")
+        scene.process.statuses = [replace(one, name="credential-3")]  # as it was
+        await page.until("document.querySelector('.credential .left')?.textContent.startsWith('expires')")
+
+
+_TICKS = "[...document.querySelectorAll('.timeline')].map((each) => each.querySelectorAll('.t-tick').length)"
+
+
+async def test_one_page_too_many_says_so(devtools: str) -> None:
+    """It does not call a sidecar silent that answers; and it is live as soon as there is room."""
+    async with served(SCENES["fresh"]()) as port, attached(devtools) as page:
+        others = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST_SUBSCRIBERS)]
+        for reader, writer in others:
+            writer.write(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % port)
+            await reader.readline()
+        await page.open(f"http://127.0.0.1:{port}/")
+        await page.until("document.querySelector('h1').textContent === 'The sidecar has enough pages to keep live.'")
+        assert "Close another one" in await page.value("document.querySelector('#lead').textContent")
+        for _, writer in others:
+            writer.close()
+        await page.until(SHOWN)
