@@ -88,7 +88,8 @@ class Page:
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        await self.do("Emulation.setEmulatedMedia", features=[scheme])
+        still = {"name": "prefers-reduced-motion", "value": "reduce"}  # to draw what moves costs a processor its time
+        await self.do("Emulation.setEmulatedMedia", features=[scheme, still])
 
     async def press(self, key: str) -> None:
         """Press a key and let it go."""
