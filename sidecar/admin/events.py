@@ -23,7 +23,8 @@ TICK_S: Final = 1.0
 # Something is sent at least this often: a page that is gone shows when it is written to, and one that is there
 # knows that we are. (page_live.js waits for it.)
 SILENCE_S: Final = 15.0
-# Between two looks passes at least this many times what a look takes: at most a fiftieth of the processor.
+# A page looks again after this many times what a look takes; where several look, one may come half as soon after
+# another's: at most a twenty-fifth of the processor.
 _REST: Final = 50
 
 _log = logging.getLogger(__name__)

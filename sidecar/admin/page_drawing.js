@@ -47,7 +47,7 @@ function reach(credential, now) {
   const {obtained_at: from, expires_at: until, exchanges} = credential;
   const life = from && until ? Math.max(10, until - from) : 900;
   const known_s = exchanges.length ? now - exchanges[0].at : 0;
-  const before = Math.min(life * 1.25, Math.max(life * 0.25, known_s * 1.1));
+  const before = exchanges.length ? Math.min(life * 1.25, Math.max(life * 0.25, known_s * 1.1)) : life * 1.25;
   const past = Math.max(before, Math.min(300, known_s), until && until < now ? (now - until) * 1.1 + life : 0);
   let begin = now - past;
   if (from && from < begin && now - from < life * 4) begin = from - life * 0.1;
