@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
 import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,13 @@ from flit_core import buildapi  # type: ignore[import-untyped]
 
 from sidecar.admin.page import SCRIPTS
 from sidecar.admin.view import Reload, RouteView, Setting
-from tests.admin.running import MadeUpProcess, credential, running
+from sidecar.config.values import KeyConfig
+from sidecar.secret import Secret
+from tests.admin.running import Asked, MadeUpProcess, credential, running
+from tests.fakes import always, response, upstream
+from tests.wire.running import exchanging, route_to, sidecar
 
+CANARY = "canary-4711"
 ROOT = Path(__file__).parents[2]
 
 
@@ -73,6 +80,33 @@ async def test_what_it_is_told_stays_data() -> None:
     told = json.loads(data)
     assert told["status"]["config_source"] == told["status"]["credentials"][0]["error"] == hostile
     assert told["settings"][0]["key"] == hostile
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        response(f'{{"error": "{CANARY}", "error_description": "{CANARY}"}}'.encode(), status="401 <b>Denied</b>"),
+        response(f"<script>{CANARY}</script>".encode(), "Content-Type: text/html", status=f"500 {CANARY}"),
+        response(f'{{"token": "{CANARY} <b>"}}'.encode()),
+        response(b"", f"Location: https://{CANARY}.example/", status="302 Found"),
+        f"{CANARY}\r\n\r\n".encode(),
+    ],
+)
+async def test_nothing_that_a_token_endpoint_answers_is_on_it(answer: bytes) -> None:
+    """Nor the key, nor what an app asked for; not in the document, its events, nor the status."""
+    async with upstream(always(answer)) as endpoint:
+        key = KeyConfig("value", value=Secret(CANARY))
+        async with sidecar(route_to(9), credential=replace(exchanging(endpoint.port), api_key=key)) as running:
+            await running.ask("GET", f"/{CANARY}?{CANARY}", f"X-A: {CANARY}")
+            admin = Asked("127.0.0.1", running.admin_port)
+            page, status = (await admin.ask("/")).body, (await admin.ask("/status")).body
+            reader, writer = await asyncio.open_connection(admin.address, admin.port)
+            writer.write(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % admin.port)
+            events = await reader.readuntil(b"event: status\n") + await reader.readuntil(b"\n\n")
+            writer.close()
+    for seen in (page, status, events):
+        assert b"the token endpoint" in seen or b"127.0.0.1 answered" in seen or b"visible ASCII" in seen
+        assert CANARY.encode() not in seen
 
 
 async def test_it_stays_small() -> None:
