@@ -298,7 +298,12 @@ async def test_none_many_and_odd_ones(devtools: str) -> None:
         assert [left[1], left[2][-9:], left[4]] == ["does not expire", "899 years", "not used any more"]
         assert await page.value(f"{_TICKS}.every((count) => 0 < count && count < 20)")
         scene.process.statuses = []
+        scene.process.last_reload = Reload(now, "config.yaml:3:5: a mistake\nconfig.yaml:9:1: another")
         await page.until("document.querySelector('#no-credentials').getClientRects().length")
+        # A mistake a line, each with the file's name as it is.
+        said = await page.value("document.querySelector('#advice').innerText")
+        assert "config.yaml:3:5: a mistake\nconfig.yaml:9:1: another" in said
+        scene.process.last_reload = None
         scene.process.statuses = [replace(one, name=f"credential-{number}") for number in range(15)]
         await page.until("document.querySelectorAll('.credential .t-token').length >= 15")
         assert await page.value("document.querySelector('h1').textContent.startsWith('All is well. 15 ')")
