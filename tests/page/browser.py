@@ -133,6 +133,7 @@ class Browser:
         page = self._pages[attached["sessionId"]] = Page(self, attached["sessionId"])
         for domain in ("Page", "Runtime", "Log", "Network", "Audits"):
             await page.do(f"{domain}.enable")
+        await page.size(1000, 900)
         return page
 
     async def do(self, method: str, parameters: object, session: str | None = None) -> dict[str, Any]:

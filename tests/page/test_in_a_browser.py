@@ -36,7 +36,6 @@ async def opened(devtools: str, scene: Scene, *, provoked: bool = False) -> Asyn
         provoked: the test does what its policy forbids.
     """
     async with served(scene) as port, attached(devtools) as page:
-        await page.size(1000, 900)
         await page.open(f"http://127.0.0.1:{port}/")
         await page.until(SHOWN)
         yield page
