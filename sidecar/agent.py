@@ -25,7 +25,6 @@ from sidecar.credentials.remedies import NO_HELP_REMEDY
 from sidecar.credentials.status import CredentialStatus
 from sidecar.credentials.token import Token
 from sidecar.dataplane.flow import Body
-from sidecar.dataplane.http1 import find_more
 from sidecar.errors import Answerable, UpstreamError
 from sidecar.messages import RequestHead
 from sidecar.problem import content_of, rendered
@@ -88,7 +87,7 @@ def reads_json_rpc(head: RequestHead) -> bool:
     """Whether a request is one that a client of streamable HTTP makes: it will read the error of JSON-RPC."""
     if head.method != b"POST":
         return False
-    find_more(head.fields, _ACCEPT)
+    head.fields.find(_ACCEPT)
     accepted = b",".join(head.fields.values(b"accept")).lower()
     return all(kind in accepted for kind in _BOTH)
 

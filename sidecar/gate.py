@@ -17,7 +17,6 @@ import hmac
 import re
 from dataclasses import dataclass
 
-from sidecar.dataplane.http1 import find_more
 from sidecar.errors import BadRequest, Refused
 from sidecar.messages import Fields, RequestHead
 from sidecar.secret import Secret
@@ -145,7 +144,7 @@ def is_a_browser_s(fields: Fields) -> bool:
     """
     if fields.raw.find(b"Mozilla/") < 0 and fields.raw.find(b"-Insecure-") < 0:  # so every browser spells them
         return False
-    find_more(fields, _OF_BROWSERS)
+    fields.find(_OF_BROWSERS)
     if fields.value(_NAVIGATES) is not None:
         return True
     named = any(name.startswith(b"Mozilla/") for name in fields.values(b"user-agent"))

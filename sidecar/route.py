@@ -8,7 +8,7 @@ from sidecar.credentials.credential import Credential
 from sidecar.credentials.remedies import NO_HELP_REASON, NO_HELP_REMEDY
 from sidecar.credentials.token import Token
 from sidecar.credentials.verdicts import same
-from sidecar.dataplane.http1 import REQUEST_HOP, RESPONSE_HOP, find_more
+from sidecar.dataplane.http1 import REQUEST_HOP, RESPONSE_HOP
 from sidecar.dataplane.pool import Pool
 from sidecar.messages import NOTHING, RequestHead, ResponseHead
 from sidecar.shield import Shield
@@ -99,7 +99,7 @@ class Route:
     def dropped_from(self, response: ResponseHead) -> frozenset[bytes]:
         """Return the folded names of the fields of a response, interim or final, that do not pass."""
         if self.reflected:
-            find_more(response.fields, self.reflected)
+            response.fields.find(self.reflected)
         nominated = response.fields.nominated
         return self.response_dropped | nominated if nominated else self.response_dropped
 

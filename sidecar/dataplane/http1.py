@@ -28,7 +28,7 @@ from collections.abc import Iterable
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
 
 from sidecar.errors import BadRequest, UpstreamProtocol
-from sidecar.messages import NOTHING, Field, Fields, RequestHead, ResponseHead
+from sidecar.messages import FOLD, NOTHING, Field, Fields, RequestHead, ResponseHead
 
 END_OF_HEAD = b"\r\n\r\n"
 _TLS = b"\x16\x03"  # the first two bytes of a client that wants TLS
@@ -81,12 +81,10 @@ _NO_TUNNEL = f"no tunnels (CONNECT): {_ASK_FOR_HTTP}"
 _LENGTH_DIGITS = 18
 TRAILER_FIELDS = 100
 
-_FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ_.", b"abcdefghijklmnopqrstuvwxyz--")
-
 
 def fold(name: str) -> bytes:
     """Return a field's name as it is compared: lower case, with `_` and `.` turned into `-`."""
-    return name.encode().translate(_FOLD)
+    return name.encode().translate(FOLD)
 
 
 def finder(names: Iterable[bytes]) -> re.Pattern[bytes]:
@@ -167,7 +165,7 @@ class RequestReader:
             raise BadRequest(f"more than {self._most_fields} fields", reason="head_too_large", status=431)
         fields = Fields(lines)
         found = fields.found
-        for match in self._find(b"\n" + lines.translate(_FOLD)):
+        for match in self._find(b"\n" + lines.translate(FOLD)):
             name = match[1]
             field = (name, match.start(), lines.find(b"\n", match.end() - 1) + 1)
             found.append(field)
@@ -176,7 +174,7 @@ class RequestReader:
         if fields.upgrade is not None:
             fields.upgrade = _offered(fields.upgrade) if b"upgrade" in fields.nominated else None
         if fields.nominated:
-            find_more(fields, fields.nominated)
+            fields.find(fields.nominated)
         fields.lasts = fields.chunked or fields.upgrade is not None
         return fields
 
@@ -315,30 +313,13 @@ def _take_connection(fields: Fields, value: bytes) -> None:
     elif lowered == b"close":
         fields.persistent = False
     else:
-        options = frozenset(option.strip(b" \t").translate(_FOLD) for option in value.split(b","))
+        options = frozenset(option.strip(b" \t").translate(FOLD) for option in value.split(b","))
         if b"close" in options:
             fields.persistent = False
         elif b"keep-alive" in options:
             fields.persistent = fields.persistent is not False
         # What frames the message is not for a peer to take away.
         fields.nominated |= options - _FRAMING
-
-
-def find_more(fields: Fields, names: frozenset[bytes]) -> None:
-    """Find further fields by their folded names, so that they can be left out.
-
-    A peer chooses the names that Connection nominates, so they do not become a pattern: compiling one for 64 KiB of
-    names would take a second.
-    """
-    found = fields.found
-    known = {field[1] for field in found}
-    at = 0
-    for line in fields.raw[:-2].translate(_FOLD).splitlines(keepends=True):
-        name = line.partition(b":")[0]
-        if name in names and at not in known:
-            found.append((name, at, at + len(line)))
-        at += len(line)
-    found.sort(key=lambda field: field[1])
 
 
 def _plainly_framed(fields: Fields) -> bytes | None:
@@ -398,12 +379,12 @@ def read_response(raw: bytes, method: bytes, before: ResponseHead | None = None)
 def _read_response_fields(lines: bytes) -> Fields:
     fields = Fields(lines)
     found = fields.found
-    for match in _find_response_fields(b"\n" + lines.translate(_FOLD)):
+    for match in _find_response_fields(b"\n" + lines.translate(FOLD)):
         field = (match[1], match.start(), lines.find(b"\n", match.end() - 1) + 1)
         found.append(field)
         _take_response_field(fields, field)
     if fields.nominated:
-        find_more(fields, fields.nominated)
+        fields.find(fields.nominated)
     return fields
 
 
@@ -448,4 +429,4 @@ def trailer_lines(section: bytes) -> bytes | None:
 def without(lines: bytes, dropped: frozenset[bytes]) -> bytes:
     """Return these field lines, each with its CRLF, but for those whose folded name is in `dropped`."""
     kept = lines[:-2].split(b"\r\n")
-    return b"".join(line + b"\r\n" for line in kept if line[: line.find(b":")].translate(_FOLD) not in dropped)
+    return b"".join(line + b"\r\n" for line in kept if line[: line.find(b":")].translate(FOLD) not in dropped)

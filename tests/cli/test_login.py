@@ -79,7 +79,7 @@ def person(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Captu
     for name, value in keyring(tmp_path).items():
         monkeypatch.setenv(name, value)
     before = package.get_keyring()
-    package.set_keyring(KeyringInAFile())
+    package.set_keyring(KeyringInAFile())  # type: ignore[no-untyped-call]  # the package's
     yield Person(monkeypatch, capsys)
     package.set_keyring(before)
 
