@@ -113,7 +113,7 @@ async def test_no_target_says_where_a_request_goes() -> None:
         assert set(seen) - {own, ("resolve", "127.0.0.1")} <= allowed, set(seen) - allowed
         assert before < len(seen)
         assert sum(asking.statuses.values()) == MANY and set(asking.statuses) == {200, 400, 403, 405}
-        assert asking.statuses[200] > 1_000 and asking.statuses[200] == len(server.requests)
+        assert asking.statuses[200] > MANY // 10 and asking.statuses[200] == len(server.requests)
         assert all(asked.target.startswith(b"/") for asked in server.requests)
         assert {host for asked in server.requests for host in asked.values("host")} == {b"127.0.0.1:%d" % server.port}
 
