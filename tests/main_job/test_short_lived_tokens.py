@@ -138,9 +138,13 @@ def not_delayed(asked: Iterable[Asked], switches: Iterable[float]) -> None:
         renewing = any(switch - WINDOW_S <= request.at <= switch + 0.05 for switch in moments)
         (during if renewing else others).append(request.took_s)
     assert len(during) >= len(moments) and others
-    assert percentile_99(during) <= percentile_99(others) + NOISE_S
+    assert percentile_90(during) <= percentile_90(others) + NOISE_S
 
 
-def percentile_99(values: list[float]) -> float:
-    """Return what 99 of 100 values do not exceed."""
-    return statistics.quantiles(values, n=100)[98]
+def percentile_90(values: list[float]) -> float:
+    """Return what 9 of 10 values do not exceed.
+
+    Requests that waited would be most of those during a renewal. A few dozen values have a 99th percentile that is the
+    longest of them: one stall of a busy machine.
+    """
+    return statistics.quantiles(values, n=10)[8]
